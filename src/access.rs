@@ -1,0 +1,117 @@
+//! Who is calling: signing in, and the access token that a signed-in user shows.
+//!
+//! An access token holds until it expires, through a change of address or password: it says who
+//! somebody is, and every step that matters asks for the password besides. (The host application's
+//! own tokens join here.)
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tracing::Span;
+
+use crate::clock::seconds_of;
+use crate::email_change::Caller;
+use crate::jwt::{Jwts, TokenKind};
+use crate::keys::Key;
+use crate::limits::{Limits, Wait};
+use crate::password::Password;
+use crate::password::lane::{Lane, Overloaded};
+use crate::users::{DatabaseError, User, Users};
+
+/// Signs people in and recognises them. Cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    jwts: Jwts,
+    users: Users,
+    lane: Lane,
+    limits: Limits,
+    lifetime: Duration,
+}
+
+/// A new access token.
+pub struct Session {
+    /// The compact JWS.
+    pub access_token: String,
+    /// How long it holds.
+    pub lifetime: Duration,
+}
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Unknown user or wrong password: which of the two is not said, nor to be told by the time.
+    #[error("no such user and password")]
+    Unauthenticated,
+    /// Too many tries of this client with this address.
+    #[error("too many tries")]
+    Limited(Wait),
+    /// See [`Overloaded`].
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    /// See [`DatabaseError`].
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// Why a caller is not recognised.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The token is missing, invalid or expired, or its user is gone.
+    #[error("no valid access token")]
+    Unauthenticated,
+    /// See [`DatabaseError`].
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// An access token says nothing but whose it is.
+#[derive(Serialize, Deserialize)]
+struct Nothing {}
+
+impl Access {
+    /// `lifetime` is how long an access token holds.
+    #[must_use]
+    pub fn new(jwts: Jwts, users: Users, lane: Lane, limits: Limits, lifetime: Duration) -> Self {
+        Self { jwts, users, lane, limits, lifetime }
+    }
+
+    /// Signs in with address and password.
+    ///
+    /// # Errors
+    ///
+    /// [`SignInError`].
+    pub async fn sign_in(&self, caller: &Caller, email: &str, password: Password) -> Result<Session, SignInError> {
+        let place = self.lane.place()?;
+        self.limits.sign_in(caller.ip, email).map_err(SignInError::Limited)?;
+        let user = self.users.find_by_email(email, caller.deadline).await?;
+        let stored = user.as_ref().map(|user| user.password_hash.as_str());
+        let matched = place.check(password, stored).await?;
+        let Some(user) = user.filter(|_| matched) else { return Err(SignInError::Unauthenticated) };
+        Span::current().record("user_id", user.id.as_str());
+        tracing::info!(user_id = %user.id, "session.created");
+        Ok(Session { access_token: self.issue(&user), lifetime: self.lifetime })
+    }
+
+    /// The user whose access token this is.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError`].
+    pub async fn authenticate(&self, caller: &Caller, token: &str) -> Result<User, AccessError> {
+        let token = self.jwts.read::<Nothing>(self.kind(), token).map_err(|_| AccessError::Unauthenticated)?;
+        if self.jwts.is_past(token.expires_at) {
+            return Err(AccessError::Unauthenticated);
+        }
+        Span::current().record("user_id", token.subject.as_str());
+        self.users.find(&token.subject, caller.deadline).await?.ok_or(AccessError::Unauthenticated)
+    }
+
+    fn issue(&self, user: &User) -> String {
+        let expires_at = self.jwts.clock().seconds().saturating_add(seconds_of(self.lifetime));
+        self.jwts.issue(self.kind(), user.id.as_str(), expires_at, Nothing {})
+    }
+
+    fn kind(&self) -> TokenKind {
+        TokenKind { typ: "readdress-access+jwt", secret: Key::access_secret, max_lifetime: self.lifetime }
+    }
+}

@@ -1,0 +1,525 @@
+//! Problem documents (RFC 9457): the one place where errors become HTTP.
+//!
+//! Every error of a step is mapped here, once. No problem repeats what the caller sent. What goes
+//! wrong inside is logged here with its whole chain, and answered with the request id alone.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use poem::error::ResponseError;
+use poem::http::{HeaderValue, StatusCode, header};
+use poem::{IntoResponse, Response};
+use poem_openapi::payload::Payload;
+use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::types::{ToJSON, Type};
+use poem_openapi::{ApiResponse, Enum, Object};
+
+use crate::access::{AccessError, SignInError};
+use crate::email_change::activate::ActivateError;
+use crate::email_change::cancel::CancelError;
+use crate::email_change::confirm::ConfirmError;
+use crate::email_change::inspect::InspectError;
+use crate::email_change::request::RequestError;
+use crate::email_change::undo::UndoError;
+use crate::email_change::{Defect, LinkRefused, PasswordRefused, chain};
+use crate::limits::Wait;
+use crate::mailer::DeliveryError;
+use crate::users::DatabaseError;
+
+/// When to come back after a 503: soon, for most of what causes one is over in seconds.
+const RETRY: Duration = Duration::from_secs(2);
+/// The media type of problem documents.
+const PROBLEM_JSON: &str = "application/problem+json";
+
+/// What went wrong: a closed set, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum Code {
+    /// Not JSON, duplicate keys, NUL, or a missing, unknown or ill-typed field.
+    MalformedRequest,
+    /// Not made by us, of another kind, or for a user that is gone.
+    InvalidLink,
+    /// Access token missing, invalid or expired; or no such user and password.
+    Unauthenticated,
+    /// The password is not the account's.
+    WrongPassword,
+    /// No such path.
+    NotFound,
+    /// The path exists, with another method.
+    MethodNotAllowed,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// Another account has the address; only said to who has proven the mailbox.
+    EmailTaken,
+    /// The link's time is over.
+    LinkExpired,
+    /// Used, cancelled, overtaken, or the account changed since.
+    LinkUsed,
+    /// The body is over 16 KiB.
+    PayloadTooLarge,
+    /// The body is not `application/json`.
+    UnsupportedMediaType,
+    /// Not an address that can be mailed to.
+    InvalidEmail,
+    /// The account already has this address.
+    SameEmail,
+    /// The mail server refuses this mailbox itself.
+    Undeliverable,
+    /// Too many tries; see `Retry-After`.
+    RateLimited,
+    /// A defect of the service.
+    Internal,
+    /// Too much to do at once; see `Retry-After`.
+    Overloaded,
+    /// The mail server cannot be reached or does not accept mail; see `Retry-After`.
+    MailUnavailable,
+    /// The database cannot be reached; see `Retry-After`.
+    DatabaseUnavailable,
+}
+
+impl Code {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::MalformedRequest | Self::InvalidLink => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::WrongPassword => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::EmailTaken => StatusCode::CONFLICT,
+            Self::LinkExpired | Self::LinkUsed => StatusCode::GONE,
+            Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InvalidEmail | Self::SameEmail | Self::Undeliverable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Overloaded | Self::MailUnavailable | Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What a person who knows nothing of HTTP can do about it.
+    fn detail(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "The request is not what this operation asks for.",
+            Self::InvalidLink => "This is not a link of this service, or not one for this step. Open the link from the mail again.",
+            Self::Unauthenticated => "Sign in first: there is no valid access token, or no such user and password.",
+            Self::WrongPassword => "The password is wrong.",
+            Self::NotFound => "There is nothing at this path.",
+            Self::MethodNotAllowed => "This path takes another method; the Allow header names it.",
+            Self::RequestTimeout => "The request did not arrive in time. Send it again.",
+            Self::EmailTaken => "Another account has this address.",
+            Self::LinkExpired => "The link has expired. Ask for a new one.",
+            Self::LinkUsed => "The link was used or stopped, or the account has changed since. Ask for a new one.",
+            Self::PayloadTooLarge => "The body is larger than 16 KiB.",
+            Self::UnsupportedMediaType => "Send the body as application/json.",
+            Self::InvalidEmail => "This is not an e-mail address that mail can be sent to.",
+            Self::SameEmail => "The account already has this address.",
+            Self::Undeliverable => "The mail server refuses this mailbox. Check the address.",
+            Self::RateLimited => "Too many tries. Wait as long as Retry-After says.",
+            Self::Internal => "Something went wrong in the service. Give its operators the request id.",
+            Self::Overloaded => "The service has too much to do. Nothing has changed; try again shortly.",
+            Self::MailUnavailable => "The mail could not be sent. Nothing has changed; try again shortly.",
+            Self::DatabaseUnavailable => "The database could not be reached. Try again shortly.",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "Malformed request",
+            Self::InvalidLink => "Invalid link",
+            Self::Unauthenticated => "Not signed in",
+            Self::WrongPassword => "Wrong password",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::RequestTimeout => "Request timeout",
+            Self::EmailTaken => "Address taken",
+            Self::LinkExpired => "Link expired",
+            Self::LinkUsed => "Link used",
+            Self::PayloadTooLarge => "Payload too large",
+            Self::UnsupportedMediaType => "Unsupported media type",
+            Self::InvalidEmail => "Invalid address",
+            Self::SameEmail => "Same address",
+            Self::Undeliverable => "Undeliverable",
+            Self::RateLimited => "Rate limited",
+            Self::Internal => "Internal error",
+            Self::Overloaded => "Overloaded",
+            Self::MailUnavailable => "Mail unavailable",
+            Self::DatabaseUnavailable => "Database unavailable",
+        }
+    }
+
+    /// As it is written on the wire.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self.to_json() {
+            Some(serde_json::Value::String(name)) => name,
+            _ => unreachable!("an enum is written as a string"),
+        }
+    }
+}
+
+/// A field that was refused.
+#[derive(Clone, Debug, Object)]
+pub struct FieldError {
+    /// Where it stands in the body (RFC 6901).
+    pointer: String,
+    /// What is wrong with it.
+    message: String,
+}
+
+/// What is sent when something went wrong (RFC 9457).
+#[derive(Clone, Debug, Object)]
+#[oai(rename = "Problem", skip_serializing_if_is_none)]
+pub struct ProblemDocument {
+    /// Names the code as a URN.
+    r#type: String,
+    /// The code for people.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What can be done about it.
+    detail: String,
+    /// What went wrong, for programs.
+    code: Code,
+    /// To be quoted to the operators, who find it in the log.
+    request_id: String,
+    /// The fields that were refused.
+    errors: Option<Vec<FieldError>>,
+}
+
+/// What went wrong, before it is known in which request.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// What it is.
+    pub code: Code,
+    field: Option<FieldError>,
+    retry_after: Option<Duration>,
+    allow: Option<&'static str>,
+    token_shown: bool,
+}
+
+impl Problem {
+    /// A problem of which there is no more to say.
+    #[must_use]
+    pub fn new(code: Code) -> Self {
+        let retry_after = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY);
+        Self { code, field: None, retry_after, allow: None, token_shown: false }
+    }
+
+    /// Too many tries.
+    #[must_use]
+    pub fn limited(wait: Wait) -> Self {
+        Self { retry_after: Some(wait.0), ..Self::new(Code::RateLimited) }
+    }
+
+    /// Another method than the path takes.
+    #[must_use]
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed) }
+    }
+
+    /// Not signed in, and whether a token was shown (RFC 6750, section 3.1).
+    #[must_use]
+    pub fn unauthenticated(token_shown: bool) -> Self {
+        Self { token_shown, ..Self::new(Code::Unauthenticated) }
+    }
+
+    pub(crate) fn malformed(pointer: Option<&str>, message: &'static str) -> Self {
+        let pointer = pointer.unwrap_or_default().to_owned();
+        let field = Some(FieldError { pointer, message: message.to_owned() });
+        Self { field, ..Self::new(Code::MalformedRequest) }
+    }
+
+    fn of_field(code: Code, pointer: &str) -> Self {
+        let field = Some(FieldError { pointer: pointer.to_owned(), message: code.detail().to_owned() });
+        Self { field, ..Self::new(code) }
+    }
+
+    /// The document, for the request of that id.
+    pub(crate) fn document(&self, request_id: &str) -> serde_json::Value {
+        let document = ProblemDocument {
+            r#type: format!("urn:readdress:problem:{}", self.code.name()),
+            title: self.code.title().to_owned(),
+            status: self.code.status().as_u16(),
+            detail: self.code.detail().to_owned(),
+            code: self.code,
+            request_id: request_id.to_owned(),
+            errors: self.field.clone().map(|field| vec![field]),
+        };
+        document.to_json().unwrap_or_default()
+    }
+
+    /// The answer to the request of that id.
+    #[must_use]
+    pub fn respond(self, request_id: &str) -> Response {
+        let mut response = Response::builder()
+            .status(self.code.status())
+            .content_type(PROBLEM_JSON)
+            .body(self.document(request_id).to_string());
+        let headers = response.headers_mut();
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        if let Some(allow) = self.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.code == Code::Unauthenticated {
+            let challenge = if self.token_shown { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.detail())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Lets a problem travel through the framework; the front of the server answers it.
+impl ResponseError for Problem {
+    fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+}
+
+/// A defect that has no error of its own.
+pub(crate) fn internal() -> Problem {
+    tracing::error!("the request was not prepared: this is a defect");
+    Problem::new(Code::Internal)
+}
+
+impl From<LinkRefused> for Problem {
+    fn from(refused: LinkRefused) -> Self {
+        Self::new(match refused {
+            LinkRefused::Invalid => Code::InvalidLink,
+            LinkRefused::Expired => Code::LinkExpired,
+            LinkRefused::Used => Code::LinkUsed,
+        })
+    }
+}
+
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        tracing::error!(error = chain(&error), "database unavailable");
+        Self::new(Code::DatabaseUnavailable)
+    }
+}
+
+impl From<DeliveryError> for Problem {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Undeliverable => Self::new(Code::Undeliverable),
+            DeliveryError::Unavailable(_) => {
+                tracing::error!(error = chain(&error), "mail unavailable");
+                Self::new(Code::MailUnavailable)
+            }
+        }
+    }
+}
+
+impl From<Defect> for Problem {
+    fn from(defect: Defect) -> Self {
+        tracing::error!(error = chain(&defect), "internal error");
+        Self::new(Code::Internal)
+    }
+}
+
+impl From<PasswordRefused> for Problem {
+    fn from(refused: PasswordRefused) -> Self {
+        match refused {
+            PasswordRefused::Wrong => Self::of_field(Code::WrongPassword, "/password"),
+            PasswordRefused::Limited(wait) => Self::limited(wait),
+            PasswordRefused::Overloaded(_) => Self::new(Code::Overloaded),
+            PasswordRefused::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Unauthenticated => Self::unauthenticated(true),
+            AccessError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for Problem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Unauthenticated => Self::unauthenticated(false),
+            SignInError::Limited(wait) => Self::limited(wait),
+            SignInError::Overloaded(_) => Self::new(Code::Overloaded),
+            SignInError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Password(refused) => refused.into(),
+            RequestError::Delivery(error) => error.into(),
+            RequestError::Defect(defect) => defect.into(),
+        }
+    }
+}
+
+impl From<ConfirmError> for Problem {
+    fn from(error: ConfirmError) -> Self {
+        match error {
+            ConfirmError::Link(refused) => refused.into(),
+            ConfirmError::InvalidEmail(_) => Self::of_field(Code::InvalidEmail, "/new_email"),
+            ConfirmError::SameEmail => Self::of_field(Code::SameEmail, "/new_email"),
+            ConfirmError::Password(refused) => refused.into(),
+            ConfirmError::Delivery(DeliveryError::Undeliverable) => Self::of_field(Code::Undeliverable, "/new_email"),
+            ConfirmError::Delivery(error) => error.into(),
+            ConfirmError::Database(error) => error.into(),
+            ConfirmError::Defect(defect) => defect.into(),
+        }
+    }
+}
+
+impl From<ActivateError> for Problem {
+    fn from(error: ActivateError) -> Self {
+        match error {
+            ActivateError::Link(refused) => refused.into(),
+            ActivateError::EmailTaken => Self::new(Code::EmailTaken),
+            ActivateError::Delivery(error) => error.into(),
+            ActivateError::Database(error) => error.into(),
+            ActivateError::Defect(defect) => defect.into(),
+        }
+    }
+}
+
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::Link(refused) => refused.into(),
+            CancelError::Database(error) => error.into(),
+            CancelError::Contended => Self::new(Code::DatabaseUnavailable),
+            CancelError::Defect(defect) => defect.into(),
+        }
+    }
+}
+
+impl From<UndoError> for Problem {
+    fn from(error: UndoError) -> Self {
+        match error {
+            UndoError::Link(refused) => refused.into(),
+            UndoError::Password(refused) => refused.into(),
+            UndoError::EmailTaken => Self::new(Code::EmailTaken),
+            UndoError::Database(error) => error.into(),
+            UndoError::Contended => Self::new(Code::DatabaseUnavailable),
+            UndoError::Defect(defect) => defect.into(),
+        }
+    }
+}
+
+impl From<InspectError> for Problem {
+    fn from(error: InspectError) -> Self {
+        match error {
+            InspectError::Link(refused) => refused.into(),
+            InspectError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// Which statuses an operation can fail with, for the document.
+pub(crate) trait Fails {
+    const WITH: &'static [u16];
+}
+
+/// A problem of operation `O`.
+pub(crate) struct Failure<O>(Problem, PhantomData<O>);
+
+impl<O> Failure<O> {
+    pub(crate) fn from(error: impl Into<Problem>) -> Self {
+        Self(error.into(), PhantomData)
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        self.0.code
+    }
+}
+
+impl<O: Send + Sync + 'static> std::convert::From<Failure<O>> for poem::Error {
+    fn from(failure: Failure<O>) -> Self {
+        failure.0.into()
+    }
+}
+
+impl<O> IntoResponse for Failure<O>
+where
+    O: Send,
+{
+    fn into_response(self) -> Response {
+        self.0.respond("")
+    }
+}
+
+/// The schema and media type of problems.
+struct ProblemPayload;
+
+impl Payload for ProblemPayload {
+    const CONTENT_TYPE: &'static str = PROBLEM_JSON;
+
+    fn schema_ref() -> MetaSchemaRef {
+        ProblemDocument::schema_ref()
+    }
+}
+
+impl<O: Fails> ApiResponse for Failure<O> {
+    fn meta() -> MetaResponses {
+        let responses = O::WITH.iter().map(|&status| MetaResponse {
+            description: describe(status),
+            status: Some(status),
+            status_range: None,
+            content: vec![MetaMediaType { content_type: ProblemPayload::CONTENT_TYPE, schema: ProblemPayload::schema_ref() }],
+            headers: headers(status),
+        });
+        MetaResponses { responses: responses.collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        ProblemDocument::register(registry);
+    }
+}
+
+fn describe(status: u16) -> &'static str {
+    match status {
+        400 => "The request is malformed, or the link is not one for this step.",
+        401 => "Not signed in.",
+        403 => "The password is wrong.",
+        408 => "The body did not arrive in time.",
+        409 => "Another account has the address.",
+        410 => "The link has expired, was used or stopped, or the account has changed since.",
+        413 => "The body is over 16 KiB.",
+        415 => "The body is not `application/json`.",
+        422 => "The address cannot be used.",
+        429 => "Too many tries.",
+        500 => "A defect of the service.",
+        503 => "Not now; nothing has changed, and the same request may be sent again.",
+        _ => "Something went wrong.",
+    }
+}
+
+fn headers(status: u16) -> Vec<MetaHeader> {
+    let header = |name: &str, description: &str, schema: MetaSchema| MetaHeader {
+        name: name.to_owned(),
+        description: Some(description.to_owned()),
+        required: true,
+        deprecated: false,
+        schema: MetaSchemaRef::Inline(Box::new(schema)),
+    };
+    match status {
+        401 => vec![header("WWW-Authenticate", "RFC 6750, section 3.", MetaSchema::new("string"))],
+        429 | 503 => vec![header("Retry-After", "Whole seconds to wait.", MetaSchema::new("integer"))],
+        _ => vec![],
+    }
+}

@@ -1,0 +1,213 @@
+//! The change of an e-mail address: what all steps need and share.
+//!
+//! The story, a file a step: [`request`](request) mails a link to the current address;
+//! [`confirm`](confirm) takes the new address and mails a link there; [`activate`](activate) puts
+//! it in place; [`cancel`](cancel) stops it; [`undo`](undo) takes it back; [`inspect`](inspect)
+//! says what a link is for. Nothing here knows HTTP.
+//!
+//! Mail first, write second: each mail names a state that exists only once the guarded write after
+//! it wins, so a mail without its write is inert, and a failed delivery loses nothing.
+
+pub mod activate;
+pub mod cancel;
+pub mod confirm;
+pub mod inspect;
+pub mod link;
+pub mod mail;
+pub mod request;
+pub mod undo;
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span};
+
+use crate::clock::Clock;
+use crate::deadline::Deadline;
+use crate::limits::{Limits, Wait};
+use crate::mailer::{DeliveryError, Mail, Mailer};
+use crate::password::Password;
+use crate::password::lane::{Lane, Overloaded, Place};
+use crate::random::RandomError;
+use crate::users::{DatabaseError, User, Users};
+use link::{LinkError, Links};
+use mail::{Circumstances, Letters, TemplateError};
+
+/// How often a step that must not lose to a concurrent one decides anew.
+const TRIES: usize = 3;
+
+/// Everything the steps work with. Cheap to clone.
+#[derive(Clone)]
+pub struct EmailChange(Arc<Tools>);
+
+/// What an [`EmailChange`] is made of.
+pub struct Tools {
+    /// The users table.
+    pub users: Users,
+    /// Issues and checks links.
+    pub links: Links,
+    /// Checks passwords.
+    pub lane: Lane,
+    /// The limits in memory.
+    pub limits: Limits,
+    /// Sends mails.
+    pub mailer: Mailer,
+    /// Writes mails.
+    pub letters: Letters,
+    /// The time.
+    pub clock: Clock,
+    /// Work that outlives its caller; awaited at shutdown.
+    pub unfinished: TaskTracker,
+}
+
+/// Who calls, and until when they wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller {
+    /// The client address, for limits and for "from where" in mails.
+    pub ip: IpAddr,
+    /// When the answer is due.
+    pub deadline: Deadline,
+}
+
+/// Why a link does not do what it was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkRefused {
+    /// Not ours, of another kind, or for a user that is gone.
+    #[error("not a link of this service and kind")]
+    Invalid,
+    /// Its time is over.
+    #[error("the link has expired")]
+    Expired,
+    /// Used, cancelled, overtaken, or the account changed since.
+    #[error("the link was used, or the account has changed since")]
+    Used,
+}
+
+impl From<LinkError> for LinkRefused {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Invalid => Self::Invalid,
+            LinkError::Expired => Self::Expired,
+        }
+    }
+}
+
+/// A defect of ours, or of the machine.
+#[derive(Debug, thiserror::Error)]
+pub enum Defect {
+    /// A mail could not be written.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+}
+
+/// Why a password was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordRefused {
+    /// It is not the password.
+    #[error("wrong password")]
+    Wrong,
+    /// Too many tries.
+    #[error("too many tries")]
+    Limited(Wait),
+    /// Too many passwords are being checked at once.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
+    /// The limit could not be charged.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl From<Wait> for PasswordRefused {
+    fn from(wait: Wait) -> Self {
+        Self::Limited(wait)
+    }
+}
+
+impl EmailChange {
+    /// Puts the tools together.
+    #[must_use]
+    pub fn new(tools: Tools) -> Self {
+        Self(Arc::new(tools))
+    }
+
+    /// Waits until every step and mail that outlived its caller is done.
+    pub async fn finish(&self) {
+        self.unfinished.close();
+        self.unfinished.wait().await;
+    }
+
+    /// The row a link is about.
+    async fn user_of(&self, id: &str, deadline: Deadline) -> Result<Result<User, LinkRefused>, DatabaseError> {
+        Span::current().record("user_id", id);
+        Ok(self.users.find(id, deadline).await?.ok_or(LinkRefused::Invalid))
+    }
+
+    /// Charges the account for one password check: called with a place in the lane already taken,
+    /// so that whoever is turned away for lack of one is not charged.
+    async fn charge_password(&self, user: &User, deadline: Deadline) -> Result<(), PasswordRefused> {
+        let (quota, now) = (self.limits.passwords(), self.clock.micros());
+        Ok(self.users.charge_password(&user.id, quota, now, deadline).await??)
+    }
+
+    /// Sends what a step depends on.
+    async fn send(&self, mail: Mail, deadline: Deadline) -> Result<(), DeliveryError> {
+        self.mailer.send(mail, deadline).await
+    }
+
+    /// Sends what must not fail its step: after the answer, and only logged if it fails.
+    fn send_afterwards(&self, mail: Result<Mail, TemplateError>, about: &'static str) {
+        let flow = self.clone();
+        let send = async move {
+            let sent = match mail {
+                Ok(mail) => flow.send(mail, Deadline::of_request()).await.map_err(|error| chain(&error)),
+                Err(error) => Err(chain(&error)),
+            };
+            if let Err(error) = sent {
+                tracing::warn!(mail = about, error, "a mail that nothing depends on was not sent");
+            }
+        };
+        self.unfinished.spawn(send.instrument(Span::current()));
+    }
+
+    /// Runs the rest of a step to its end, even if the caller goes away meanwhile.
+    async fn to_the_end<T: Send + 'static>(&self, rest: impl Future<Output = T> + Send + 'static) -> T {
+        match self.unfinished.spawn(rest.instrument(Span::current())).await {
+            Ok(done) => done,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+
+    fn circumstances(&self, caller: &Caller) -> Circumstances {
+        Circumstances { at: self.clock.seconds(), from: caller.ip }
+    }
+}
+
+impl std::ops::Deref for EmailChange {
+    type Target = Tools;
+
+    fn deref(&self) -> &Tools {
+        &self.0
+    }
+}
+
+async fn verify(place: Place, password: Password, stored: &str) -> Result<(), PasswordRefused> {
+    if place.check(password, Some(stored)).await? { Ok(()) } else { Err(PasswordRefused::Wrong) }
+}
+
+/// An error and everything behind it, for one log line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        said.push_str(": ");
+        said.push_str(&error.to_string());
+        source = error.source();
+    }
+    said
+}

@@ -1,0 +1,164 @@
+//! Compact JWS (RFC 7515) as this service makes and reads them: HS256, `kid`, and a `typ` of their
+//! own for every kind of token (RFC 8725, section 3.11). Links and access tokens are built on this;
+//! `jsonwebtoken` lives nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Clock, seconds_of};
+use crate::keys::{Key, KeyRing};
+
+/// How far ahead another replica's clock may be, in seconds. Only `iat` has this leeway: `exp` has
+/// none, or a link would live longer than was promised.
+const IAT_LEEWAY: i64 = 60;
+
+/// What distinguishes one kind of token from all others.
+#[derive(Clone, Copy)]
+pub struct TokenKind {
+    /// The `typ` header.
+    pub typ: &'static str,
+    /// Which derived secret signs it.
+    pub secret: fn(&Key) -> &[u8],
+    /// The longest lifetime that a token of this kind may claim.
+    pub max_lifetime: Duration,
+}
+
+/// Makes and reads the tokens of one application URL.
+#[derive(Clone)]
+pub struct Jwts {
+    keys: Arc<KeyRing>,
+    issuer: String,
+    clock: Clock,
+}
+
+/// A token that we signed, of the kind that was asked for. It may have expired.
+pub struct Token<C> {
+    /// The name of the key that signed it.
+    pub kid: String,
+    /// The user's id.
+    pub subject: String,
+    /// Unix seconds.
+    pub issued_at: i64,
+    /// Unix seconds; from this second on the token has expired.
+    pub expires_at: i64,
+    /// What this kind of token says beyond that.
+    pub claims: C,
+}
+
+/// The text is not a token of ours of that kind. There is no more to say: whoever made it up
+/// learns nothing from us.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a token of this service and kind")]
+pub struct InvalidToken;
+
+#[derive(Serialize, Deserialize)]
+struct Claims<C> {
+    iss: String,
+    aud: String,
+    sub: String,
+    iat: i64,
+    exp: i64,
+    #[serde(flatten)]
+    own: C,
+}
+
+impl Jwts {
+    /// `issuer` is the application URL: both `iss` and `aud`, so that a token of one application
+    /// is refused by another that shares the keys.
+    #[must_use]
+    pub fn new(keys: Arc<KeyRing>, issuer: String, clock: Clock) -> Self {
+        Self { keys, issuer, clock }
+    }
+
+    /// The keys that sign and verify.
+    #[must_use]
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// The clock that decides what has expired.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Signs a token for `subject` with the first key, from now until `expires_at` (Unix seconds).
+    #[must_use]
+    pub fn issue<C: Serialize>(&self, kind: TokenKind, subject: &str, expires_at: i64, own: C) -> String {
+        let key = self.keys.signing();
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: subject.to_owned(),
+            iat: self.clock.seconds(),
+            exp: expires_at,
+            own,
+        };
+        let secret = EncodingKey::from_secret((kind.secret)(key));
+        match jsonwebtoken::encode(&header(kind, key.kid()), &claims, &secret) {
+            Ok(token) => token,
+            Err(_) => unreachable!("HS256 over serialisable claims cannot fail"),
+        }
+    }
+
+    /// Reads a token, expired or not.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidToken`] unless the header is exactly one that we write for this kind, by a key in
+    /// the ring; the signature is right; every claim is there and well-typed; issuer and audience
+    /// are ours; `iat` is at most 60 s ahead; and the lifetime is no longer than the kind allows.
+    pub fn read<C: DeserializeOwned>(&self, kind: TokenKind, token: &str) -> Result<Token<C>, InvalidToken> {
+        let found = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken)?;
+        let key = found.kid.as_deref().and_then(|kid| self.keys.find(kid)).ok_or(InvalidToken)?;
+        // Compared whole: a `crit`, `jku`, `zip` or anything else we never write is refused too.
+        if found != header(kind, key.kid()) {
+            return Err(InvalidToken);
+        }
+        let secret = DecodingKey::from_secret((kind.secret)(key));
+        let claims: Claims<C> = jsonwebtoken::decode(token, &secret, &self.validation())
+            .map_err(|_| InvalidToken)?
+            .claims;
+        let lifetime = claims.exp.checked_sub(claims.iat).ok_or(InvalidToken)?;
+        let from_the_future = claims.iat > self.clock.seconds() + IAT_LEEWAY;
+        if from_the_future || lifetime <= 0 || lifetime > seconds_of(kind.max_lifetime) {
+            return Err(InvalidToken);
+        }
+        Ok(Token {
+            kid: key.kid().to_owned(),
+            subject: claims.sub,
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            claims: claims.own,
+        })
+    }
+
+    /// Whether that second has been reached. No leeway (RFC 7519, section 4.1.4).
+    #[must_use]
+    pub fn is_past(&self, expires_at: i64) -> bool {
+        self.clock.seconds() >= expires_at
+    }
+
+    /// The library's checks, with the defaults that would accept too much changed. Times are
+    /// checked by the caller, against the clock that was passed in.
+    fn validation(&self) -> Validation {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
+        validation.set_audience(&[&self.issuer]);
+        validation.set_issuer(&[&self.issuer]);
+        validation.validate_exp = false;
+        validation.leeway = 0;
+        validation
+    }
+}
+
+fn header(kind: TokenKind, kid: &str) -> Header {
+    let mut header = Header::new(Algorithm::HS256);
+    header.typ = Some(kind.typ.to_owned());
+    header.kid = Some(kid.to_owned());
+    header
+}

@@ -1,0 +1,311 @@
+//! The key ring: which secret keys there are, and what is derived from each.
+//!
+//! A key is written `kid:base64url`. The first of the ring signs, all of them verify, so keys are
+//! rotated in two rollouts: the new one last everywhere, then first. Every purpose has a key of its
+//! own, derived with HKDF-SHA-256 (RFC 5869), so that a MAC made for one can never pass for
+//! another. Links and access tokens use this; HMAC, HKDF and the AEAD live nowhere else.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::random;
+
+/// The shortest key, in bytes: as long as the output of HMAC-SHA-256 (RFC 7518, section 3.2).
+const MIN_KEY_LEN: usize = 32;
+/// A random key of 32 bytes has about 30 different ones; under 8 it was typed, not drawn.
+const MIN_DISTINCT_BYTES: usize = 8;
+/// Length of the nonce in front of what is sealed.
+const SEAL_NONCE_LEN: usize = 24;
+
+/// The secret of one purpose of one key.
+type Secret = Zeroizing<[u8; 32]>;
+
+/// All keys, the signing one first. Never empty.
+pub struct KeyRing(Vec<Key>);
+
+/// One key and everything derived from it.
+pub struct Key {
+    kid: String,
+    signing: Secret,
+    access: Secret,
+    fingerprint: Secret,
+    sealing: Secret,
+}
+
+/// Why a key ring cannot be used. Never says anything of the key itself.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRingError {
+    /// Nothing was given.
+    #[error("holds no key")]
+    Empty,
+    /// A part of the list is not `kid:base64url`.
+    #[error("key {0} is not written as kid:base64url (unpadded; kid of letters, digits, '-' and '_', at most 64)")]
+    Malformed(usize),
+    /// Fewer than 32 bytes.
+    #[error("key {0} is shorter than 32 bytes")]
+    TooShort(usize),
+    /// Typed by a person or copied from an example.
+    #[error("key {0} is not random: it repeats a few bytes, counts, or is an example")]
+    NotRandom(usize),
+    /// Two keys with one name, or one key twice.
+    #[error("key {0} has the kid or the bytes of an earlier one")]
+    Duplicate(usize),
+}
+
+impl KeyRing {
+    /// Reads a comma-separated list of `kid:base64url`.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyRingError`], naming the place in the list (from 1), for the first key that is malformed,
+    /// shorter than 32 bytes, visibly not random, or a duplicate by kid or by bytes.
+    pub fn parse(list: &str) -> Result<Self, KeyRingError> {
+        let mut seen: Vec<Zeroizing<Vec<u8>>> = Vec::new();
+        let mut keys: Vec<Key> = Vec::new();
+        for (index, written) in list.split(',').map(str::trim).enumerate() {
+            if list.trim().is_empty() {
+                return Err(KeyRingError::Empty);
+            }
+            let place = index + 1;
+            let (kid, encoded) = written.split_once(':').ok_or(KeyRingError::Malformed(place))?;
+            let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| KeyRingError::Malformed(place))?;
+            let bytes = Zeroizing::new(bytes);
+            if !is_kid(kid) {
+                return Err(KeyRingError::Malformed(place));
+            }
+            if bytes.len() < MIN_KEY_LEN {
+                return Err(KeyRingError::TooShort(place));
+            }
+            if looks_typed(&bytes, encoded) {
+                return Err(KeyRingError::NotRandom(place));
+            }
+            if seen.contains(&bytes) || keys.iter().any(|key| key.kid == kid) {
+                return Err(KeyRingError::Duplicate(place));
+            }
+            keys.push(Key::derive(kid, &bytes));
+            seen.push(bytes);
+        }
+        Ok(Self(keys))
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn signing(&self) -> &Key {
+        &self.0[0]
+    }
+
+    /// The key of that name, if it is still in the ring.
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<&Key> {
+        self.0.iter().find(|key| key.kid == kid)
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Shows the kids alone: they are public, in every link's header.
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|key| &key.kid)).finish()
+    }
+}
+
+/// A new key as it is written into the ring, with a kid of its own.
+///
+/// # Errors
+///
+/// Passes on the operating system's refusal to give random bytes.
+pub fn generate() -> Result<Zeroizing<String>, random::RandomError> {
+    let kid: [u8; 6] = random::bytes()?;
+    let key: Zeroizing<[u8; 32]> = Zeroizing::new(random::bytes()?);
+    Ok(Zeroizing::new(format!(
+        "k{}:{}",
+        kid.map(|byte| format!("{byte:02x}")).concat(),
+        URL_SAFE_NO_PAD.encode(*key)
+    )))
+}
+
+impl Key {
+    fn derive(kid: &str, bytes: &[u8]) -> Self {
+        let hkdf = Hkdf::<Sha256>::new(None, bytes);
+        let derive = |label: &str| {
+            let mut secret = Secret::default();
+            // 32 bytes is far below the 255 blocks at which HKDF would refuse.
+            if hkdf.expand(label.as_bytes(), &mut *secret).is_err() {
+                unreachable!("HKDF-SHA-256 gives 32 bytes for every label");
+            }
+            secret
+        };
+        Self {
+            kid: kid.to_owned(),
+            signing: derive("readdress/v1/signing"),
+            access: derive("readdress/v1/access"),
+            fingerprint: derive("readdress/v1/fingerprint"),
+            sealing: derive("readdress/v1/sealing"),
+        }
+    }
+
+    /// The public name of the key, as it stands in a JOSE header.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The HS256 secret of links.
+    #[must_use]
+    pub fn signing_secret(&self) -> &[u8] {
+        &*self.signing
+    }
+
+    /// The HS256 secret of access tokens.
+    #[must_use]
+    pub fn access_secret(&self) -> &[u8] {
+        &*self.access
+    }
+
+    /// HMAC-SHA-256 of the fingerprint key over a domain tag and parts, each length-prefixed so
+    /// that no two lists of parts give the same input.
+    #[must_use]
+    pub fn mac(&self, tag: &str, parts: &[&[u8]]) -> [u8; 32] {
+        self.begin_mac(tag, parts).finalize().into_bytes().into()
+    }
+
+    /// Whether `expected` is that MAC, compared in constant time.
+    #[must_use]
+    pub fn mac_matches(&self, tag: &str, parts: &[&[u8]], expected: &[u8]) -> bool {
+        self.begin_mac(tag, parts).verify_slice(expected).is_ok()
+    }
+
+    fn begin_mac(&self, tag: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
+        let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&*self.fingerprint) else {
+            unreachable!("HMAC takes keys of every length");
+        };
+        for part in std::iter::once(tag.as_bytes()).chain(parts.iter().copied()) {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac
+    }
+
+    /// Encrypts and authenticates (XChaCha20-Poly1305, random nonce) `plain`, bound to `context`.
+    ///
+    /// # Errors
+    ///
+    /// Passes on the operating system's refusal to give random bytes.
+    pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<String, random::RandomError> {
+        let nonce: [u8; SEAL_NONCE_LEN] = random::bytes()?;
+        let payload = Payload { msg: plain, aad: context };
+        let Ok(sealed) = self.cipher().encrypt(&XNonce::from(nonce), payload) else {
+            unreachable!("a few hundred bytes are far below the cipher's limit");
+        };
+        Ok(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
+    }
+
+    /// What was sealed, or nothing if it was not sealed by this key for this context.
+    #[must_use]
+    pub fn open(&self, context: &[u8], sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, sealed) = bytes.split_first_chunk::<SEAL_NONCE_LEN>()?;
+        let payload = Payload { msg: sealed, aad: context };
+        self.cipher().decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new((&*self.sealing).into())
+    }
+}
+
+fn is_kid(kid: &str) -> bool {
+    (1..=64).contains(&kid.len())
+        && kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+fn looks_typed(bytes: &[u8], encoded: &str) -> bool {
+    let mut distinct = bytes.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let counts = bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
+    let text = String::from_utf8_lossy(bytes).to_lowercase() + &encoded.to_lowercase();
+    let example = ["example", "changeme", "change-me", "change_me", "insecure", "password"]
+        .iter()
+        .any(|word| text.contains(word));
+    distinct.len() < MIN_DISTINCT_BYTES || counts || example
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring_of(list: &str) -> Result<Vec<String>, KeyRingError> {
+        KeyRing::parse(list).map(|ring| ring.0.into_iter().map(|key| key.kid).collect())
+    }
+
+    fn written(kid: &str, bytes: &[u8]) -> String {
+        format!("{kid}:{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    #[test]
+    fn a_generated_key_is_accepted_and_never_the_same() {
+        let (one, two) = (generate().expect("random"), generate().expect("random"));
+        assert_eq!(ring_of(&format!("{}, {}", *one, *two)).expect("two keys").len(), 2);
+        assert_ne!(one.split_once(':').expect("kid").0, two.split_once(':').expect("kid").0);
+    }
+
+    #[test]
+    fn unsafe_keys_are_refused_by_their_place() {
+        let good = generate().expect("random");
+        let random: [u8; 31] = random::bytes().expect("random");
+        for (bad, error) in [
+            ("abc".to_owned(), KeyRingError::Malformed(2)),
+            ("a b:AAAA".to_owned(), KeyRingError::Malformed(2)),
+            (":AAAA".to_owned(), KeyRingError::Malformed(2)),
+            ("a:***".to_owned(), KeyRingError::Malformed(2)),
+            (String::new(), KeyRingError::Malformed(2)),
+            (written("a", &random), KeyRingError::TooShort(2)),
+            (written("a", &[7; 32]), KeyRingError::NotRandom(2)),
+            (written("a", &b"abcd".repeat(8)), KeyRingError::NotRandom(2)),
+            (written("a", &(0..32).collect::<Vec<u8>>()), KeyRingError::NotRandom(2)),
+            (written("a", b"this-is-an-example-key-of-32-bytes"), KeyRingError::NotRandom(2)),
+            (good.to_string(), KeyRingError::Duplicate(2)),
+            (format!("other:{}", good.split_once(':').expect("kid").1), KeyRingError::Duplicate(2)),
+        ] {
+            assert_eq!(ring_of(&format!("{},{bad}", *good)), Err(error));
+        }
+        assert_eq!(ring_of("  "), Err(KeyRingError::Empty));
+    }
+
+    #[test]
+    fn a_mac_depends_on_where_one_part_ends_and_the_next_begins() {
+        let ring = KeyRing::parse(&generate().expect("random")).expect("a ring");
+        let mac = ring.signing().mac("tag", &[b"ab", b"c"]);
+        assert!(ring.signing().mac_matches("tag", &[b"ab", b"c"], &mac));
+        assert!(!ring.signing().mac_matches("tag", &[b"a", b"bc"], &mac));
+        assert!(!ring.signing().mac_matches("tag", &[b"abc"], &mac));
+        assert!(!ring.signing().mac_matches("gat", &[b"ab", b"c"], &mac));
+        assert!(!ring.signing().mac_matches("tag", &[b"ab", b"c"], &mac[..31]));
+    }
+
+    #[test]
+    fn what_is_sealed_opens_only_whole_and_in_its_context() {
+        let ring = KeyRing::parse(&generate().expect("random")).expect("a ring");
+        let sealed = ring.signing().seal(b"undo 1", b"secret").expect("random");
+        assert_eq!(ring.signing().open(b"undo 1", &sealed).expect("opens").as_slice(), b"secret");
+        assert!(ring.signing().open(b"undo 2", &sealed).is_none());
+        assert!(ring.signing().open(b"undo 1", &sealed[..sealed.len() - 4]).is_none());
+        assert!(ring.signing().open(b"undo 1", "").is_none());
+        let other = KeyRing::parse(&generate().expect("random")).expect("a ring");
+        assert!(other.signing().open(b"undo 1", &sealed).is_none());
+    }
+}

@@ -1,0 +1,333 @@
+//! Rate limits by the generic cell rate algorithm (ITU-T I.371): one timestamp a key, the
+//! theoretical arrival time (TAT).
+//!
+//! The arithmetic is shared with the users table, which keeps the limit of an account. The limits
+//! here are kept in memory, a replica each, and bounded in size.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, micros_of};
+
+/// The most keys a limit remembers: under 2 MB each.
+const MAX_KEYS: usize = 50_000;
+
+/// So many at once, refilled over a period: written `10/10m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    burst: u32,
+    period: Duration,
+}
+
+/// How long to wait before the next try has a chance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait(pub Duration);
+
+/// The text is not a quota.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not written as burst/period, such as 10/10m")]
+pub struct InvalidQuota;
+
+impl FromStr for Quota {
+    type Err = InvalidQuota;
+
+    fn from_str(text: &str) -> Result<Self, InvalidQuota> {
+        let (burst, period) = text.split_once('/').ok_or(InvalidQuota)?;
+        let burst = burst.trim().parse().map_err(|_| InvalidQuota)?;
+        let period = humantime::parse_duration(period.trim()).map_err(|_| InvalidQuota)?;
+        let year = Duration::from_hours(24 * 366);
+        if burst == 0 || period < Duration::from_secs(1) || period > year || period.as_micros() < u128::from(burst) {
+            return Err(InvalidQuota);
+        }
+        Ok(Self { burst, period })
+    }
+}
+
+impl Quota {
+    /// What one costs, in microseconds.
+    #[must_use]
+    pub fn interval(self) -> i64 {
+        micros_of(self.period) / i64::from(self.burst)
+    }
+
+    /// The latest TAT there can be: nothing is charged beyond one period.
+    #[must_use]
+    pub fn latest(self, now: i64) -> i64 {
+        now.saturating_add(micros_of(self.period))
+    }
+
+    /// The latest TAT with which one more is admitted.
+    #[must_use]
+    pub fn latest_admissible(self, now: i64) -> i64 {
+        self.latest(now).saturating_sub(self.interval())
+    }
+
+    /// How long a key with that TAT has to wait: at least a second, so that `Retry-After` is true
+    /// in whole seconds.
+    #[must_use]
+    pub fn wait(self, tat: i64, now: i64) -> Wait {
+        let micros = tat.saturating_sub(self.latest_admissible(now)).max(1);
+        Wait(Duration::from_secs(u64::try_from(micros).unwrap_or(1).div_ceil(1_000_000)))
+    }
+
+    fn charge(self, tat: Option<i64>, now: i64) -> Result<i64, Wait> {
+        let tat = tat.unwrap_or(now).clamp(now, self.latest(now));
+        if tat > self.latest_admissible(now) {
+            return Err(self.wait(tat, now));
+        }
+        Ok(tat.saturating_add(self.interval()))
+    }
+}
+
+/// One limit in memory. `None` as its quota means off.
+pub struct Limit {
+    quota: Option<Quota>,
+    clock: Clock,
+    hasher: RandomState,
+    tats: Mutex<HashMap<u64, i64>>,
+}
+
+/// One unit, charged. Given back when dropped, unless it is kept.
+#[must_use = "a charge that is dropped is given back"]
+pub struct Charge {
+    limit: Arc<Limit>,
+    key: u64,
+    kept: bool,
+}
+
+impl Limit {
+    /// A limit in which nobody has been charged yet.
+    #[must_use]
+    pub fn new(quota: Option<Quota>, clock: Clock) -> Self {
+        Self { quota, clock, hasher: RandomState::new(), tats: Mutex::new(HashMap::new()) }
+    }
+
+    /// Charges one to the key made of `parts`.
+    ///
+    /// # Errors
+    ///
+    /// How long to [`Wait`].
+    pub fn charge(self: &Arc<Self>, parts: &[&[u8]]) -> Result<Charge, Wait> {
+        // A keyed hash: who meets whom in a bucket cannot be chosen from outside.
+        let key = self.hasher.hash_one(parts);
+        if let Some(quota) = self.quota {
+            let now = self.clock.micros();
+            let mut tats = self.tats.lock().unwrap_or_else(PoisonError::into_inner);
+            let tat = quota.charge(tats.get(&key).copied(), now)?;
+            make_room(&mut tats, now);
+            tats.insert(key, tat);
+        }
+        Ok(Charge { limit: Arc::clone(self), key, kept: false })
+    }
+}
+
+/// Forgets keys whose bucket is full again; should that not help, those that are nearest to it.
+fn make_room(tats: &mut HashMap<u64, i64>, now: i64) {
+    if tats.len() < MAX_KEYS {
+        return;
+    }
+    tats.retain(|_, tat| *tat > now);
+    if tats.len() < MAX_KEYS {
+        return;
+    }
+    let mut sorted: Vec<i64> = tats.values().copied().collect();
+    let (_, median, _) = sorted.select_nth_unstable(MAX_KEYS / 2);
+    let median = *median;
+    tats.retain(|_, tat| *tat > median);
+}
+
+impl Charge {
+    /// Makes the charge final.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let (false, Some(quota)) = (self.kept, self.limit.quota) else { return };
+        let mut tats = self.limit.tats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tat) = tats.get_mut(&self.key) {
+            *tat -= quota.interval();
+        }
+    }
+}
+
+/// What each limit allows; `None` is off.
+#[derive(Clone, Copy, Debug)]
+pub struct Quotas {
+    /// Password checks of one account, in the users table; the same quota serves sign-in by client
+    /// and address, and undo by link.
+    pub passwords: Option<Quota>,
+    /// Mails of one requester to one new address.
+    pub recipient: Option<Quota>,
+    /// Mails to one new address, whoever asks.
+    pub recipient_all: Option<Quota>,
+    /// Requests of one client address.
+    pub client: Option<Quota>,
+}
+
+/// The limits that are kept in memory. Cheap to clone.
+#[derive(Clone)]
+pub struct Limits(Arc<Buckets>);
+
+struct Buckets {
+    passwords: Option<Quota>,
+    recipient: Arc<Limit>,
+    recipient_all: Arc<Limit>,
+    client: Arc<Limit>,
+    sign_in: Arc<Limit>,
+    undo: Arc<Limit>,
+}
+
+impl Limits {
+    /// Limits in which nobody has been charged yet.
+    #[must_use]
+    pub fn new(quotas: Quotas, clock: &Clock) -> Self {
+        let limit = |quota| Arc::new(Limit::new(quota, clock.clone()));
+        Self(Arc::new(Buckets {
+            passwords: quotas.passwords,
+            recipient: limit(quotas.recipient),
+            recipient_all: limit(quotas.recipient_all),
+            client: limit(quotas.client),
+            sign_in: limit(quotas.passwords),
+            undo: limit(quotas.passwords),
+        }))
+    }
+
+    /// The quota that the users table holds per account.
+    #[must_use]
+    pub fn passwords(&self) -> Option<Quota> {
+        self.0.passwords
+    }
+
+    /// One request of a client.
+    ///
+    /// # Errors
+    ///
+    /// How long to [`Wait`].
+    pub fn client(&self, ip: IpAddr) -> Result<(), Wait> {
+        self.0.client.charge(&[&client_key(ip)]).map(Charge::keep)
+    }
+
+    /// One sign-in of a client with an address as typed, existing or not: nobody can lock another
+    /// person out, and nobody learns who exists.
+    ///
+    /// # Errors
+    ///
+    /// How long to [`Wait`].
+    pub fn sign_in(&self, ip: IpAddr, typed: &str) -> Result<(), Wait> {
+        let folded = typed.trim().to_ascii_lowercase();
+        self.0.sign_in.charge(&[&client_key(ip), folded.as_bytes()]).map(Charge::keep)
+    }
+
+    /// One mail to a new address: to be kept once the mail was accepted.
+    ///
+    /// # Errors
+    ///
+    /// How long to [`Wait`].
+    pub fn recipient(&self, user_id: &str, new_email: &str) -> Result<[Charge; 2], Wait> {
+        let of_requester = self.0.recipient.charge(&[user_id.as_bytes(), new_email.as_bytes()])?;
+        let of_all = self.0.recipient_all.charge(&[new_email.as_bytes()])?;
+        Ok([of_requester, of_all])
+    }
+
+    /// One password typed for an undo link.
+    ///
+    /// # Errors
+    ///
+    /// How long to [`Wait`].
+    pub fn undo(&self, signature: &[u8]) -> Result<(), Wait> {
+        self.0.undo.charge(&[signature]).map(Charge::keep)
+    }
+}
+
+/// A household or a rented server has a whole IPv6 /64: it counts as one client.
+fn client_key(ip: IpAddr) -> Vec<u8> {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).octets()[..8].to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(quota: &str) -> (Arc<Limit>, Clock) {
+        let clock = Clock::manual(1_000);
+        (Arc::new(Limit::new(Some(quota.parse().expect("a quota")), clock.clone())), clock)
+    }
+
+    fn admitted(limit: &Arc<Limit>, key: &[u8]) -> usize {
+        (0..1_000).take_while(|_| limit.charge(&[key]).map(Charge::keep).is_ok()).count()
+    }
+
+    #[test]
+    fn quotas_are_written_as_burst_and_period() {
+        let quota: Quota = "10/10m".parse().expect("a quota");
+        assert_eq!((quota.burst, quota.period), (10, Duration::from_mins(10)));
+        for wrong in ["", "10", "0/1m", "-1/1m", "10/0s", "10/1x", "10/-1m", "a/1m", "10/99999d", "2000001/1s"] {
+            assert_eq!(wrong.parse::<Quota>(), Err(InvalidQuota), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_burst_is_admitted_then_one_each_interval() {
+        let (limit, clock) = limit("3/30s");
+        assert_eq!(admitted(&limit, b"a"), 3);
+        assert_eq!(admitted(&limit, b"b"), 3, "keys do not share a bucket");
+        clock.advance(Duration::from_millis(9_999));
+        assert_eq!(admitted(&limit, b"a"), 0);
+        clock.advance(Duration::from_millis(1));
+        assert_eq!(admitted(&limit, b"a"), 1);
+        clock.advance(Duration::from_mins(5));
+        assert_eq!(admitted(&limit, b"a"), 3, "no more than a burst is saved up");
+    }
+
+    #[test]
+    fn the_wait_is_true() {
+        let (limit, clock) = limit("3/30s");
+        admitted(&limit, b"a");
+        clock.advance(Duration::from_millis(2_500));
+        let wait = limit.charge(&[b"a"]).map(Charge::keep).expect_err("refused");
+        assert_eq!(wait, Wait(Duration::from_secs(8)));
+        clock.advance(wait.0);
+        assert_eq!(admitted(&limit, b"a"), 1);
+    }
+
+    #[test]
+    fn a_charge_that_is_not_kept_is_given_back() {
+        let (limit, _) = limit("1/1m");
+        drop(limit.charge(&[b"a"]).expect("admitted"));
+        assert_eq!(admitted(&limit, b"a"), 1);
+    }
+
+    #[test]
+    fn a_limit_that_is_off_admits_everything() {
+        let limit = Arc::new(Limit::new(None, Clock::manual(0)));
+        assert_eq!(admitted(&limit, b"a"), 1_000);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (limit, _) = limit("1/1m");
+        for key in 0..(MAX_KEYS + 10) {
+            let _ = limit.charge(&[&key.to_be_bytes()]).map(Charge::keep);
+        }
+        assert!(limit.tats.lock().expect("not poisoned").len() <= MAX_KEYS);
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        let key = |ip: &str| client_key(ip.parse().expect("an address"));
+        assert_eq!(key("2001:db8::1"), key("2001:db8::ffff:1"));
+        assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+    }
+}

@@ -1,0 +1,148 @@
+//! The bounded lane in which passwords are checked.
+//!
+//! Under a flood, one task a password would take gigabytes and starve everything else. Here a few
+//! threads of their own keep their memory and take jobs from a short queue; who finds it full is
+//! told so at once. A caller first takes a [`Place`], then may do what must happen before the hash
+//! (charging limits), then checks.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use zeroize::Zeroizing;
+
+use super::{Password, Workspace, check};
+
+/// How many may wait beyond those being hashed: half a second's work of two threads.
+const QUEUE: usize = 32;
+/// A job that has waited longer is refused instead of run: its person has been kept long enough.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The lane is full, or did not come to this job in time. Try again in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords are being checked")]
+pub struct Overloaded;
+
+/// The lane. Cheap to clone; its threads end when the last clone is gone.
+#[derive(Clone)]
+pub struct Lane {
+    places: Arc<Semaphore>,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// A place in the lane, kept until its hash is done, even if its caller goes away.
+pub struct Place {
+    permit: OwnedSemaphorePermit,
+    jobs: mpsc::Sender<Job>,
+}
+
+struct Job {
+    password: Password,
+    stored: Option<Zeroizing<String>>,
+    since: Instant,
+    answer: oneshot::Sender<bool>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Lane {
+    /// Starts `threads` threads (at least one). Each takes 19 MiB at its first job and keeps it.
+    ///
+    /// # Errors
+    ///
+    /// Passes on the operating system's refusal to start a thread.
+    pub fn start(threads: usize) -> std::io::Result<Self> {
+        let threads = threads.max(1);
+        let (jobs, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..threads {
+            let queue = Arc::clone(&queue);
+            thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || work(&queue))?;
+        }
+        Ok(Self { places: Arc::new(Semaphore::new(threads + QUEUE)), jobs })
+    }
+
+    /// Takes a place, or says at once that there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`].
+    pub fn place(&self) -> Result<Place, Overloaded> {
+        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Overloaded)?;
+        Ok(Place { permit, jobs: self.jobs.clone() })
+    }
+}
+
+impl Place {
+    /// Checks `password` against `stored`; `None` is an unknown user and costs the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Overloaded`] if the lane does not come to it within a second.
+    pub async fn check(self, password: Password, stored: Option<&str>) -> Result<bool, Overloaded> {
+        let (answer, answered) = oneshot::channel();
+        let job = Job {
+            password,
+            stored: stored.map(|hash| Zeroizing::new(hash.to_owned())),
+            since: Instant::now(),
+            answer,
+            _permit: self.permit,
+        };
+        self.jobs.send(job).map_err(|_| Overloaded)?;
+        answered.await.map_err(|_| Overloaded)
+    }
+}
+
+fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    let mut workspace = Workspace::default();
+    loop {
+        // The guard is dropped before the hash: only taking a job is exclusive.
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        if job.answer.is_closed() || job.since.elapsed() > LONGEST_WAIT {
+            continue;
+        }
+        let matched = check(&job.password, job.stored.as_ref().map(|hash| hash.as_str()), &mut workspace);
+        // The caller may have gone meanwhile; its place is free only now.
+        let _ = job.answer.send(matched);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password() -> Password {
+        Password::new("correct horse".to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_refuses_at_once_and_frees_a_place_with_each_hash() {
+        let lane = Lane::start(1).expect("threads");
+        let places: Vec<Place> = std::iter::from_fn(|| lane.place().ok()).collect();
+        assert_eq!(places.len(), 1 + QUEUE);
+        assert_eq!(lane.place().err(), Some(Overloaded));
+        drop(places);
+        assert!(!lane.place().expect("a place").check(password(), None).await.expect("an answer"));
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_goes_away_frees_no_place_before_the_hash_is_done() {
+        let lane = Lane::start(1).expect("threads");
+        let all = lane.places.available_permits();
+        let place = lane.place().expect("a place");
+        let check = tokio::spawn(place.check(password(), None));
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        check.abort();
+        assert_eq!(lane.places.available_permits(), all - 1);
+        tokio::time::timeout(Duration::from_secs(5), async {
+            while lane.places.available_permits() < all {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("the place is freed after the hash");
+    }
+}

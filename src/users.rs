@@ -1,0 +1,308 @@
+//! The users table: the only state there is.
+//!
+//! It decides whether a link still holds, so every write is one guarded statement that compares
+//! everything the decision was based on, byte for byte. `sea-orm` lives here and in `migrations`.
+
+mod connection;
+
+use std::fmt;
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoCondition, Query, SelectStatement, SimpleExpr, UpdateStatement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, SqlErr, Value};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+pub use connection::{ConnectionOptions, connect};
+
+use crate::deadline::Deadline;
+use crate::email_address::EmailAddress;
+use crate::limits::{Quota, Wait};
+use crate::random;
+
+const TABLE: &str = "users";
+const ID: &str = "id";
+const EMAIL: &str = "email";
+const PASSWORD_HASH: &str = "password_hash";
+const NONCE: &str = "email_change_nonce";
+const UNDO_OPENED_AT: &str = "undo_opened_at";
+const PASSWORDS_TAT: &str = "passwords_tat";
+const UPDATED_AT: &str = "updated_at";
+
+/// Every column the service reads or writes.
+pub const COLUMNS: [&str; 7] = [ID, EMAIL, PASSWORD_HASH, NONCE, UNDO_OPENED_AT, PASSWORDS_TAT, UPDATED_AT];
+
+/// A user's id, as text whatever the column's type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserId(String);
+
+impl UserId {
+    /// The id as it stands in a token's `sub`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A row as it was read. Guarded writes compare it whole.
+#[derive(Clone)]
+pub struct User {
+    /// The primary key.
+    pub id: UserId,
+    /// The current address, as stored.
+    pub email: String,
+    /// The password hash, as stored.
+    pub password_hash: Zeroizing<String>,
+    /// Part of every fingerprint; `None` where a row was made without one.
+    pub nonce: Option<i64>,
+    /// The change that opened the undo window, in Unix seconds.
+    pub undo_opened_at: Option<i64>,
+}
+
+/// What a guarded write puts in place of what was read.
+pub struct Change<'a> {
+    /// The new address, if the address changes.
+    pub email: Option<&'a str>,
+    /// The nonce of the new state.
+    pub nonce: i64,
+    /// The undo window of the new state.
+    pub undo_opened_at: Option<i64>,
+}
+
+/// How a guarded write ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replaced {
+    /// Exactly this row was changed.
+    Done,
+    /// The row is no longer what was read.
+    Stale,
+    /// Another account has the address.
+    EmailTaken,
+}
+
+/// The database did not do what was asked. Nothing is known to have changed.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// It refused, or could not be reached.
+    #[error("the database failed")]
+    Failed(#[from] DbErr),
+    /// It did not answer in time.
+    #[error("the database did not answer in time")]
+    TimedOut(#[from] crate::deadline::TimedOut),
+    /// No random nonce could be drawn for a new row.
+    #[error(transparent)]
+    Random(#[from] random::RandomError),
+}
+
+/// The users table. Cheap to clone.
+#[derive(Clone)]
+pub struct Users {
+    db: DatabaseConnection,
+}
+
+impl Users {
+    /// The table in that database.
+    #[must_use]
+    pub fn new(db: DatabaseConnection) -> Self {
+        Self { db }
+    }
+
+    /// The user of that id.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`].
+    pub async fn find(&self, id: &str, deadline: Deadline) -> Result<Option<User>, DatabaseError> {
+        let Some(id) = self.id_value(id) else { return Ok(None) };
+        self.one(&select_user().and_where(Expr::col(Alias::new(ID)).eq(id)), deadline).await
+    }
+
+    /// The user of that address, by ASCII case folding. Our own table holds canonical addresses
+    /// only, so the folded text is found through the plain unique index.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`].
+    pub async fn find_by_email(&self, typed: &str, deadline: Deadline) -> Result<Option<User>, DatabaseError> {
+        let folded = typed.trim().to_ascii_lowercase();
+        self.one(&select_user().and_where(Expr::col(Alias::new(EMAIL)).eq(folded)), deadline).await
+    }
+
+    /// Whether any row has that address.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`].
+    pub async fn is_taken(&self, email: &EmailAddress, deadline: Deadline) -> Result<bool, DatabaseError> {
+        Ok(self.find_by_email(email.as_str(), deadline).await?.is_some())
+    }
+
+    /// Charges one password check to the account, in one conditional statement that holds across
+    /// replicas; a refusal says how long to wait.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`].
+    pub async fn charge_password(
+        &self,
+        id: &UserId,
+        quota: Option<Quota>,
+        now: i64,
+        deadline: Deadline,
+    ) -> Result<Result<(), Wait>, DatabaseError> {
+        let (Some(quota), Some(id_value)) = (quota, self.id_value(id.as_str())) else { return Ok(Ok(())) };
+        let tat = || Expr::col(Alias::new(PASSWORDS_TAT));
+        let charged = Expr::case(tat().gt(now), tat().add(quota.interval()))
+            .finally(now.saturating_add(quota.interval()));
+        let mut charge = update(&id_value);
+        charge
+            .value(Alias::new(PASSWORDS_TAT), charged)
+            .cond_where(tat().is_null().or(tat().lte(quota.latest_admissible(now))));
+        if self.execute(&charge, deadline).await? > 0 {
+            return Ok(Ok(()));
+        }
+
+        let mut read = Query::select();
+        read.column(Alias::new(PASSWORDS_TAT))
+            .from(Alias::new(TABLE))
+            .and_where(Expr::col(Alias::new(ID)).eq(id_value.clone()));
+        let Some(row) = deadline.bound(self.db.query_one(&read)).await?? else { return Ok(Ok(())) };
+        let found: Option<i64> = row.try_get("", PASSWORDS_TAT)?;
+        let (Some(found), latest) = (found, quota.latest(now)) else { return Ok(Err(quota.wait(now, now))) };
+        if found > latest {
+            // Written by a clock that was ahead, or by hand: never read as later than one period.
+            let mut clamp = update(&id_value);
+            clamp.value(Alias::new(PASSWORDS_TAT), latest).cond_where(tat().eq(found));
+            self.execute(&clamp, deadline).await?;
+        }
+        Ok(Err(quota.wait(Ord::min(found, latest), now)))
+    }
+
+    /// The guarded write: changes exactly the row that was read, or nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`]; after a time-out it is not known whether the row was changed.
+    pub async fn replace(
+        &self,
+        read: &User,
+        change: &Change<'_>,
+        deadline: Deadline,
+    ) -> Result<Replaced, DatabaseError> {
+        let Some(id) = self.id_value(read.id.as_str()) else { return Ok(Replaced::Stale) };
+        let mut statement = update(&id);
+        statement
+            .value(Alias::new(NONCE), change.nonce)
+            .value(Alias::new(UNDO_OPENED_AT), change.undo_opened_at)
+            .value(Alias::new(UPDATED_AT), Expr::current_timestamp())
+            .cond_where(is(EMAIL, Some(read.email.as_str())))
+            .cond_where(is(PASSWORD_HASH, Some(read.password_hash.as_str())))
+            .cond_where(is(NONCE, read.nonce))
+            .cond_where(is(UNDO_OPENED_AT, read.undo_opened_at));
+        if let Some(email) = change.email {
+            statement.value(Alias::new(EMAIL), email);
+        }
+        match self.execute(&statement, deadline).await {
+            Ok(0) => Ok(Replaced::Stale),
+            Ok(_) => Ok(Replaced::Done),
+            Err(DatabaseError::Failed(error)) if is_unique_violation(&error) => Ok(Replaced::EmailTaken),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds a user; `false` if the address is taken.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`].
+    pub async fn add(&self, email: &EmailAddress, password_hash: &str, deadline: Deadline) -> Result<bool, DatabaseError> {
+        let id = Uuid::now_v7().to_string();
+        let Some(id) = self.id_value(&id) else { unreachable!("a UUID is a valid id") };
+        let mut insert = Query::insert();
+        insert
+            .into_table(Alias::new(TABLE))
+            .columns([ID, EMAIL, PASSWORD_HASH, NONCE].map(Alias::new))
+            .values_panic([id.into(), email.as_str().into(), password_hash.into(), random::nonce()?.into()]);
+        match deadline.bound(self.db.execute(&insert)).await? {
+            Ok(_) => Ok(true),
+            Err(error) if is_unique_violation(&error) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the database answers and the table has every column we need: for readiness and
+    /// `check`.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError`] if it does not.
+    pub async fn probe(&self, deadline: Deadline) -> Result<(), DatabaseError> {
+        let mut probe = Query::select();
+        probe.columns(COLUMNS.map(Alias::new)).from(Alias::new(TABLE)).limit(0);
+        deadline.bound(self.db.query_one(&probe)).await??;
+        Ok(())
+    }
+
+    async fn one(&self, select: &SelectStatement, deadline: Deadline) -> Result<Option<User>, DatabaseError> {
+        let row = deadline.bound(self.db.query_one(select)).await??;
+        Ok(row.map(|row| read_user(&row)).transpose()?)
+    }
+
+    async fn execute(&self, statement: &UpdateStatement, deadline: Deadline) -> Result<u64, DatabaseError> {
+        Ok(deadline.bound(self.db.execute(statement)).await??.rows_affected())
+    }
+
+    /// The id in the column's own type: PostgreSQL refuses to compare a uuid with text. `None` if
+    /// the text cannot be an id of this table.
+    fn id_value(&self, id: &str) -> Option<Value> {
+        let uuid = Uuid::try_parse(id).ok()?;
+        Some(match self.db.get_database_backend() {
+            DbBackend::Postgres => uuid.into(),
+            _ => uuid.to_string().into(),
+        })
+    }
+}
+
+fn select_user() -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .expr_as(Expr::col(Alias::new(ID)).cast_as(Alias::new("text")), Alias::new(ID))
+        .columns([EMAIL, PASSWORD_HASH, NONCE, UNDO_OPENED_AT].map(Alias::new))
+        .from(Alias::new(TABLE));
+    select
+}
+
+fn read_user(row: &QueryResult) -> Result<User, DbErr> {
+    Ok(User {
+        id: UserId(row.try_get("", ID)?),
+        email: row.try_get("", EMAIL)?,
+        password_hash: Zeroizing::new(row.try_get("", PASSWORD_HASH)?),
+        nonce: row.try_get("", NONCE)?,
+        undo_opened_at: row.try_get("", UNDO_OPENED_AT)?,
+    })
+}
+
+fn update(id: &Value) -> UpdateStatement {
+    let mut update = Query::update();
+    update.table(Alias::new(TABLE)).and_where(Expr::col(Alias::new(ID)).eq(id.clone()));
+    update
+}
+
+/// A NULL-safe comparison with a value that is known: NULL is a value too.
+fn is<V: Into<Value>>(column: &str, value: Option<V>) -> impl IntoCondition {
+    let column = Expr::col(Alias::new(column));
+    let comparison: SimpleExpr = match value {
+        Some(value) => column.eq(Expr::val(value)),
+        None => column.is_null(),
+    };
+    comparison
+}
+
+fn is_unique_violation(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
+}
