@@ -11,7 +11,6 @@ pub mod health;
 pub mod problem;
 pub mod session;
 
-use poem::web::headers::{Authorization, HeaderMapExt, authorization::Bearer};
 use poem::{Endpoint, EndpointExt, Request};
 use poem_openapi::{OpenApiService, SecurityScheme, Tags};
 
@@ -37,11 +36,6 @@ pub(crate) struct SignedIn(pub(crate) User);
 async fn authenticate(request: &Request, bearer: poem_openapi::auth::Bearer) -> poem::Result<User> {
     let access = request.data::<Access>().ok_or_else(internal)?;
     Ok(access.authenticate(caller_of(request)?, &bearer.token).await.map_err(Problem::from)?)
-}
-
-/// Whether the request claims to be signed in at all: a 401 says more to those who do.
-pub(crate) fn shows_token(request: &Request) -> bool {
-    request.headers().typed_get::<Authorization<Bearer>>().is_some()
 }
 
 fn caller_of(request: &Request) -> Result<&Caller, Problem> {

@@ -35,6 +35,6 @@ pub mod limits;
 pub mod mailer;
 pub mod password;
 pub mod random;
-//pub mod server;
+pub mod server;
 //pub mod telemetry;
 pub mod users;

@@ -121,7 +121,7 @@ fn waste_as_much(password: &Password, workspace: &mut Workspace) {
     workspace.with_blocks(context.params().block_count(), |blocks| {
         let mut out = Zeroizing::new([0; OUTPUT_LEN]);
         let done = context.hash_password_into_with_memory(password.as_bytes(), &[0; 16], &mut *out, blocks);
-        std::hint::black_box((done, out));
+        let _ = std::hint::black_box((done, out));
     });
 }
 

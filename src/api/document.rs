@@ -99,3 +99,14 @@ fn problem_example(status: &str, operation: &str) -> Value {
 fn values(object: &mut Value) -> impl Iterator<Item = &mut Value> {
     object.as_object_mut().into_iter().flat_map(|object| object.values_mut())
 }
+
+/// Swagger UI as one HTML page, with this document in it.
+#[must_use]
+pub fn swagger_ui() -> String {
+    let service = service().server("/");
+    service
+        .swagger_ui_html()
+        .replacen(&service.spec(), &document(), 1)
+        .replacen("\n<html charset=\"UTF-8\">", "<!doctype html>\n<html lang=\"en\">", 1)
+        .replacen("<title>Swagger UI</title>", "<title>readdress</title><link rel=\"icon\" href=\"data:,\">", 1)
+}

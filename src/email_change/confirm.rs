@@ -11,7 +11,7 @@ use super::link::Confirm;
 use super::{Caller, Defect, EmailChange, LinkRefused, PasswordRefused, verify};
 use crate::deadline::Deadline;
 use crate::email_address::{EmailAddress, InvalidEmailAddress, masked, same_address};
-use crate::limits::Wait;
+use crate::limits::{Charge, Wait};
 use crate::mailer::DeliveryError;
 use crate::password::Password;
 use crate::users::{Change, DatabaseError, Replaced, User};
@@ -98,7 +98,7 @@ impl EmailChange {
         let (flow, deadline, user_id) = (self.clone(), caller.deadline, user.id.clone());
         self.to_the_end(async move {
             flow.send(mail, deadline).await?;
-            charges.map(crate::limits::Charge::keep);
+            charges.into_iter().for_each(Charge::keep);
             if repeated { Ok(()) } else { flow.advance(&user, next_nonce, deadline).await }
         })
         .await?;

@@ -1,0 +1,182 @@
+//! The front: every request passes here first, every answer last.
+//!
+//! Gives the request its id, its caller and its deadline; reads the body within bounds; keeps the
+//! number of requests in flight bounded; turns whatever went wrong, a panic included, into a
+//! problem document; and puts the security headers on every answer.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use ipnet::IpNet;
+use poem::error::{MethodNotAllowedError, NotFoundError};
+use poem::http::{HeaderName, HeaderValue, Method, header};
+use poem::middleware::{Cors, CorsEndpoint};
+use poem::web::RemoteAddr;
+use poem::{Addr, Body, Endpoint, EndpointExt, Request, Response};
+use poem::endpoint::BoxEndpoint;
+use poem_openapi::error::{AuthorizationError, ContentTypeError};
+use tokio::io::AsyncReadExt;
+use tokio::sync::Semaphore;
+use tracing::{Instrument, field::Empty};
+use uuid::Uuid;
+
+use super::client::client_address;
+use super::{Settings, allowed};
+use crate::api::problem::{Code, Problem};
+use crate::deadline::{self, Deadline};
+use crate::email_change::Caller;
+use crate::limits::Limits;
+
+/// The largest body: a link is under 2 KiB, an address under 1 KiB.
+const MAX_BODY: u64 = 16 * 1024;
+/// Of a body that is too large, so much is read and thrown away so that its sender gets the answer.
+const MAX_DISCARDED: u64 = 2 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY: Duration = Duration::from_secs(5);
+/// Requests at once: HTTP/2 puts many on one connection, so connections alone bound nothing.
+const MAX_IN_FLIGHT: usize = 512;
+/// Beyond the request's own deadline, for whatever failed to keep it.
+const GRACE: Duration = Duration::from_millis(500);
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(super) struct Front {
+    plain: BoxEndpoint<'static, Response>,
+    cors: CorsEndpoint<BoxEndpoint<'static, Response>>,
+    cors_origins: Vec<String>,
+    trusted_proxies: Vec<IpNet>,
+    limits: Limits,
+    in_flight: Semaphore,
+}
+
+impl Front {
+    pub(super) fn new(inner: BoxEndpoint<'static, Response>, limits: Limits, settings: &Settings) -> Self {
+        let inner = std::sync::Arc::new(inner);
+        let cors = Cors::new()
+            .allow_origins(settings.cors_origins.iter().map(String::as_str))
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+            .expose_headers([header::RETRY_AFTER, X_REQUEST_ID])
+            .allow_credentials(false);
+        Self {
+            plain: inner.clone().boxed(),
+            cors: inner.boxed().with(cors),
+            cors_origins: settings.cors_origins.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            limits,
+            in_flight: Semaphore::new(MAX_IN_FLIGHT),
+        }
+    }
+
+    /// Answers one request. Never fails.
+    pub(super) async fn answer(&self, request: Request) -> Response {
+        let request_id = Uuid::now_v7().to_string();
+        let span = tracing::info_span!("request", request_id, user_id = Empty, kid = Empty);
+        let path = request.uri().path().to_owned();
+        let work = AssertUnwindSafe(self.work(request)).catch_unwind();
+        let answered = async {
+            let answered = work.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal).into()));
+            answered.unwrap_or_else(|error| to_problem(error, &path).respond(&request_id))
+        };
+        let mut response = answered.instrument(span).await;
+        add_headers(&mut response, &request_id);
+        response
+    }
+
+    async fn work(&self, mut request: Request) -> poem::Result<Response> {
+        let path = request.uri().path();
+        let is_health = matches!(path, "/healthz" | "/readyz");
+        let caller = Caller { ip: self.client_of(&request), deadline: Deadline::of_request() };
+        if is_limited(path) {
+            self.limits.client(caller.ip).map_err(Problem::limited)?;
+        }
+        let _permit = match self.in_flight.try_acquire() {
+            Ok(permit) => Some(permit),
+            Err(_) if is_health => None,
+            Err(_) => return Err(Problem::new(Code::Overloaded).into()),
+        };
+        let body = Deadline::after(BODY).bound(read_body(request.take_body())).await;
+        let body = body.map_err(|_| Problem::new(Code::RequestTimeout))??;
+        request.set_body(body);
+        request.set_data(caller);
+        let answer = async {
+            if self.is_cross_origin(&request) { self.cors.call(request).await } else { self.plain.call(request).await }
+        };
+        match Deadline::after(deadline::REQUEST + GRACE).bound(answer).await {
+            Ok(answered) => answered,
+            Err(_) => Err(Problem::new(Code::Overloaded).into()),
+        }
+    }
+
+    fn client_of(&self, request: &Request) -> IpAddr {
+        let RemoteAddr(peer) = request.remote_addr();
+        let peer = match peer {
+            Addr::SocketAddr(peer) => peer.ip(),
+            _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        client_address(peer, request.headers(), &self.trusted_proxies)
+    }
+
+    fn is_cross_origin(&self, request: &Request) -> bool {
+        let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+        origin.is_some_and(|origin| self.cors_origins.iter().any(|allowed| allowed == origin))
+    }
+}
+
+/// Stopping a change is never limited; neither are health, document and pages.
+fn is_limited(path: &str) -> bool {
+    path.starts_with("/v1/") && path != "/v1/email-change/cancel"
+}
+
+async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
+    let broken = |_| Problem::malformed(None, "the body did not arrive whole");
+    let mut reader = body.into_async_read();
+    let mut bytes = Vec::new();
+    (&mut reader).take(MAX_BODY + 1).read_to_end(&mut bytes).await.map_err(broken)?;
+    if bytes.len() as u64 > MAX_BODY {
+        let _ = tokio::io::copy(&mut reader.take(MAX_DISCARDED), &mut tokio::io::sink()).await;
+        return Err(Problem::new(Code::PayloadTooLarge));
+    }
+    Ok(bytes)
+}
+
+/// Whatever the framework says, in our words: its own would repeat what was sent.
+fn to_problem(error: poem::Error, path: &str) -> Problem {
+    let error = match error.downcast::<Problem>() {
+        Ok(problem) => return problem,
+        Err(error) => error,
+    };
+    if error.is::<NotFoundError>() {
+        Problem::new(Code::NotFound)
+    } else if error.is::<MethodNotAllowedError>() {
+        Problem::method_not_allowed(allowed(path))
+    } else if error.is::<AuthorizationError>() {
+        Problem::unauthenticated(false)
+    } else if error.is::<ContentTypeError>() {
+        Problem::new(Code::UnsupportedMediaType)
+    } else if error.status().is_client_error() {
+        Problem::new(Code::MalformedRequest)
+    } else {
+        tracing::error!(status = error.status().as_u16(), "an error that nobody turned into a problem");
+        Problem::new(Code::Internal)
+    }
+}
+
+fn add_headers(response: &mut Response, request_id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The accept loop: owns the connections, and gives each a bounded time to say what it wants.
+//!
+//! The framework's own server leaves half-sent requests open for ever, spins when file descriptors
+//! run out, and never ends with one half-open request; this one is a page on hyper-util instead.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use poem::http::uri::Scheme;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Addr, Request};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::front::Front;
+
+/// How long a request head may take to arrive, and a connection may idle between two.
+const HEAD: Duration = Duration::from_secs(5);
+/// The largest request head.
+const MAX_HEAD: usize = 16 * 1024;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 64;
+/// Streams opened and reset before anybody answered them (CVE-2023-44487).
+const MAX_RESET_STREAMS: usize = 20;
+/// From the signal to the end.
+pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
+/// Left of it for what outlives its callers.
+const FINISHING: Duration = Duration::from_millis(500);
+/// After a failed accept: without it, running out of file descriptors is a busy loop.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Serves until `stop`, then answers what is in flight. Returns when `stop` came.
+pub(super) async fn serve(
+    listener: TcpListener,
+    front: Front,
+    max_connections: usize,
+    stop: impl Future<Output = ()>,
+) -> Instant {
+    let front = Arc::new(front);
+    let builder = Arc::new(builder());
+    let places = Arc::new(Semaphore::new(max_connections.max(1)));
+    let graceful = GracefulShutdown::new();
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = &mut stop => break,
+        };
+        let (stream, peer, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BACK_OFF).await;
+                continue;
+            }
+        };
+        let (front, builder, watcher) = (Arc::clone(&front), Arc::clone(&builder), graceful.watcher());
+        tokio::spawn(async move {
+            let _place = place;
+            if !says_something(&stream).await {
+                return;
+            }
+            let service = service_fn(|request: hyper::Request<Incoming>| {
+                let front = Arc::clone(&front);
+                async move {
+                    let peer = RemoteAddr(Addr::SocketAddr(peer));
+                    let request: Request = (request, LocalAddr::default(), peer, Scheme::HTTP).into();
+                    let response: hyper::Response<_> = front.answer(request).await.into();
+                    Ok::<_, Infallible>(response)
+                }
+            });
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            // A connection that breaks is the other side's business.
+            let _ = watcher.watch(connection).await;
+        });
+    }
+    drop(listener);
+    let since = Instant::now();
+    if timeout_at(since + SHUTDOWN - FINISHING, graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections were still open at the end of the shutdown");
+    }
+    since
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, std::net::SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, place))
+}
+
+/// hyper's own clock starts with the first bytes of a head: whoever never sends any is let go here.
+async fn says_something(stream: &TcpStream) -> bool {
+    matches!(timeout(HEAD, stream.peek(&mut [0])).await, Ok(Ok(1..)))
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(MAX_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .keep_alive_interval(HEAD)
+        .keep_alive_timeout(HEAD);
+    builder
+}
