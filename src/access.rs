@@ -26,6 +26,7 @@ pub struct Access {
     lane: Lane,
     limits: Limits,
     lifetime: Duration,
+    sign_in: bool,
 }
 
 /// A new access token.
@@ -39,6 +40,9 @@ pub struct Session {
 /// Why nobody was signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
+    /// Signing in is somebody else's business here.
+    #[error("signing in is off")]
+    Off,
     /// Unknown user or wrong password: which of the two is not said, nor to be told by the time.
     #[error("no such user and password")]
     Unauthenticated,
@@ -69,10 +73,24 @@ pub enum AccessError {
 struct Nothing {}
 
 impl Access {
-    /// `lifetime` is how long an access token holds.
+    /// `lifetime` is how long an access token holds; without `sign_in` nobody is given one.
     #[must_use]
-    pub fn new(jwts: Jwts, users: Users, lane: Lane, limits: Limits, lifetime: Duration) -> Self {
-        Self { jwts, users, lane, limits, lifetime }
+    pub fn new(
+        jwts: Jwts,
+        users: Users,
+        lane: Lane,
+        limits: Limits,
+        lifetime: Duration,
+        sign_in: bool,
+    ) -> Self {
+        Self {
+            jwts,
+            users,
+            lane,
+            limits,
+            lifetime,
+            sign_in,
+        }
     }
 
     /// Signs in with address and password.
@@ -80,16 +98,31 @@ impl Access {
     /// # Errors
     ///
     /// [`SignInError`].
-    pub async fn sign_in(&self, caller: &Caller, email: &str, password: Password) -> Result<Session, SignInError> {
+    pub async fn sign_in(
+        &self,
+        caller: &Caller,
+        email: &str,
+        password: Password,
+    ) -> Result<Session, SignInError> {
+        if !self.sign_in {
+            return Err(SignInError::Off);
+        }
         let place = self.lane.place()?;
-        self.limits.sign_in(caller.ip, email).map_err(SignInError::Limited)?;
+        self.limits
+            .sign_in(caller.ip, email)
+            .map_err(SignInError::Limited)?;
         let user = self.users.find_by_email(email, caller.deadline).await?;
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let matched = place.check(password, stored).await?;
-        let Some(user) = user.filter(|_| matched) else { return Err(SignInError::Unauthenticated) };
+        let Some(user) = user.filter(|_| matched) else {
+            return Err(SignInError::Unauthenticated);
+        };
         Span::current().record("user_id", user.id.as_str());
         tracing::info!(user_id = %user.id, "session.created");
-        Ok(Session { access_token: self.issue(&user), lifetime: self.lifetime })
+        Ok(Session {
+            access_token: self.issue(&user),
+            lifetime: self.lifetime,
+        })
     }
 
     /// The user whose access token this is.
@@ -98,20 +131,35 @@ impl Access {
     ///
     /// [`AccessError`].
     pub async fn authenticate(&self, caller: &Caller, token: &str) -> Result<User, AccessError> {
-        let token = self.jwts.read::<Nothing>(self.kind(), token).map_err(|_| AccessError::Unauthenticated)?;
+        let token = self
+            .jwts
+            .read::<Nothing>(self.kind(), token)
+            .map_err(|_| AccessError::Unauthenticated)?;
         if self.jwts.is_past(token.expires_at) {
             return Err(AccessError::Unauthenticated);
         }
         Span::current().record("user_id", token.subject.as_str());
-        self.users.find(&token.subject, caller.deadline).await?.ok_or(AccessError::Unauthenticated)
+        self.users
+            .find(&token.subject, caller.deadline)
+            .await?
+            .ok_or(AccessError::Unauthenticated)
     }
 
     fn issue(&self, user: &User) -> String {
-        let expires_at = self.jwts.clock().seconds().saturating_add(seconds_of(self.lifetime));
-        self.jwts.issue(self.kind(), user.id.as_str(), expires_at, Nothing {})
+        let expires_at = self
+            .jwts
+            .clock()
+            .seconds()
+            .saturating_add(seconds_of(self.lifetime));
+        self.jwts
+            .issue(self.kind(), user.id.as_str(), expires_at, Nothing {})
     }
 
     fn kind(&self) -> TokenKind {
-        TokenKind { typ: "readdress-access+jwt", secret: Key::access_secret, max_lifetime: self.lifetime }
+        TokenKind {
+            typ: "readdress-access+jwt",
+            secret: Key::access_secret,
+            max_lifetime: self.lifetime,
+        }
     }
 }

@@ -30,12 +30,20 @@ pub(crate) enum Tag {
 
 /// The access token from `signIn`, or the host application's own.
 #[derive(SecurityScheme)]
-#[oai(ty = "bearer", rename = "accessToken", bearer_format = "JWT", checker = "authenticate")]
+#[oai(
+    ty = "bearer",
+    rename = "accessToken",
+    bearer_format = "JWT",
+    checker = "authenticate"
+)]
 pub(crate) struct SignedIn(pub(crate) User);
 
 async fn authenticate(request: &Request, bearer: poem_openapi::auth::Bearer) -> poem::Result<User> {
     let access = request.data::<Access>().ok_or_else(internal)?;
-    Ok(access.authenticate(caller_of(request)?, &bearer.token).await.map_err(Problem::from)?)
+    Ok(access
+        .authenticate(caller_of(request)?, &bearer.token)
+        .await
+        .map_err(Problem::from)?)
 }
 
 fn caller_of(request: &Request) -> Result<&Caller, Problem> {
@@ -48,7 +56,11 @@ pub(crate) type Service = OpenApiService<(session::SessionApi, email_change::Ema
 /// The operations, without anything they work with: enough for the document.
 pub(crate) fn service() -> Service {
     let version = env!("CARGO_PKG_VERSION");
-    OpenApiService::new((session::SessionApi, email_change::EmailChangeApi), "readdress", version)
+    OpenApiService::new(
+        (session::SessionApi, email_change::EmailChangeApi),
+        "readdress",
+        version,
+    )
 }
 
 /// The operations at work.

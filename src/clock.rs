@@ -50,9 +50,14 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the system's clock"
+)]
 fn system_micros() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, micros_of)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, micros_of)
 }
 
 /// A duration in whole microseconds, at most `i64::MAX`.

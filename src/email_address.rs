@@ -40,7 +40,12 @@ impl EmailAddress {
             return Err(InvalidEmailAddress);
         }
         let domain = Uts46::new()
-            .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::Check, DnsLength::Verify)
+            .to_ascii(
+                domain.as_bytes(),
+                AsciiDenyList::STD3,
+                Hyphens::Check,
+                DnsLength::Verify,
+            )
             .map_err(|_| InvalidEmailAddress)?;
         let (_, last_label) = domain.rsplit_once('.').ok_or(InvalidEmailAddress)?;
         if last_label.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -61,11 +66,12 @@ impl EmailAddress {
 }
 
 fn is_plain_dot_atom(local: &str) -> bool {
-    let is_atext =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"#$&'*+-/=?^_`{|}~".contains(&byte);
+    let is_atext = |byte: u8| byte.is_ascii_alphanumeric() || b"#$&'*+-/=?^_`{|}~".contains(&byte);
     local.len() <= MAX_LOCAL_PART
         && !local.starts_with('-')
-        && local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
+        && local
+            .split('.')
+            .all(|atom| !atom.is_empty() && atom.bytes().all(is_atext))
 }
 
 /// Whether two addresses are the same, by ASCII case folding: rows that an application wrote may
@@ -80,9 +86,20 @@ pub fn same_address(one: &str, other: &str) -> bool {
 #[must_use]
 pub fn masked(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-    let shown: String = if local.chars().count() > 2 { local.chars().take(1).collect() } else { String::new() };
+    let shown: String = if local.chars().count() > 2 {
+        local.chars().take(1).collect()
+    } else {
+        String::new()
+    };
     // A stored address can hold anything; only a well-formed domain is worth repeating.
-    let domain = if domain.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '-') { domain } else { "" };
+    let domain = if domain
+        .chars()
+        .all(|c| c.is_alphanumeric() || c == '.' || c == '-')
+    {
+        domain
+    } else {
+        ""
+    };
     format!("{}***@{domain}", shown.escape_default())
 }
 
@@ -124,7 +141,11 @@ mod tests {
 
     #[test]
     fn the_canonical_form_is_its_own_canonical_form() {
-        for typed in ["Ann@Bücher.example", "x@faß.example", "a@xn--bcher-kva.example"] {
+        for typed in [
+            "Ann@Bücher.example",
+            "x@faß.example",
+            "a@xn--bcher-kva.example",
+        ] {
             let once = canonical(typed).expect("a valid address");
             assert_eq!(canonical(&once), Some(once.clone()), "{typed}");
         }
@@ -133,15 +154,39 @@ mod tests {
     #[test]
     fn everything_that_could_mean_another_mailbox_is_refused() {
         for typed in [
-            "", "@", "ann", "ann@", "@example.com", "ann@localhost", "ann@example.com.",
-            "ann@example.com@evil.example", "a b@example.com", "ann@exa mple.com",
-            "\"ann\"@example.com", "ann%evil@example.com", "evil!ann@example.com",
-            "-oQ/tmp@example.com", ".ann@example.com", "ann.@example.com", "an..n@example.com",
-            "mıke@example.com", "ann@[127.0.0.1]", "ann@127.0.0.1", "ann@example.123",
-            "ann@-example.com", "ann@example-.com", "ann@ex_ample.com", "ann@ab--cd.com",
-            "ann@xn--a.example", "Ann <ann@example.com>", "ann@example.com,bob@example.com",
-            "ann@example.com\r\nBcc: eve@evil.example", "ann@example..com", "ann\0@example.com",
-            "ann@exam\u{0}ple.com", "ann@example.com>",
+            "",
+            "@",
+            "ann",
+            "ann@",
+            "@example.com",
+            "ann@localhost",
+            "ann@example.com.",
+            "ann@example.com@evil.example",
+            "a b@example.com",
+            "ann@exa mple.com",
+            "\"ann\"@example.com",
+            "ann%evil@example.com",
+            "evil!ann@example.com",
+            "-oQ/tmp@example.com",
+            ".ann@example.com",
+            "ann.@example.com",
+            "an..n@example.com",
+            "mıke@example.com",
+            "ann@[127.0.0.1]",
+            "ann@127.0.0.1",
+            "ann@example.123",
+            "ann@-example.com",
+            "ann@example-.com",
+            "ann@ex_ample.com",
+            "ann@ab--cd.com",
+            "ann@xn--a.example",
+            "Ann <ann@example.com>",
+            "ann@example.com,bob@example.com",
+            "ann@example.com\r\nBcc: eve@evil.example",
+            "ann@example..com",
+            "ann\0@example.com",
+            "ann@exam\u{0}ple.com",
+            "ann@example.com>",
         ] {
             assert_eq!(canonical(typed), None, "{typed:?}");
         }
@@ -153,7 +198,12 @@ mod tests {
         assert!(canonical(&format!("{}@{domain}", "a".repeat(64))).is_some());
         assert!(canonical(&format!("{}@{domain}", "a".repeat(65))).is_none());
         let long_domain = |n: usize| {
-            format!("{}.{}.{}.com", "b".repeat(63), "c".repeat(63), "d".repeat(n))
+            format!(
+                "{}.{}.{}.com",
+                "b".repeat(63),
+                "c".repeat(63),
+                "d".repeat(n)
+            )
         };
         let at_limit = format!("{}@{}", "a".repeat(64), long_domain(57));
         assert_eq!(at_limit.len(), 254);

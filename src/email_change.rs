@@ -142,16 +142,31 @@ impl EmailChange {
     }
 
     /// The row a link is about.
-    async fn user_of(&self, id: &str, deadline: Deadline) -> Result<Result<User, LinkRefused>, DatabaseError> {
+    async fn user_of(
+        &self,
+        id: &str,
+        deadline: Deadline,
+    ) -> Result<Result<User, LinkRefused>, DatabaseError> {
         Span::current().record("user_id", id);
-        Ok(self.users.find(id, deadline).await?.ok_or(LinkRefused::Invalid))
+        Ok(self
+            .users
+            .find(id, deadline)
+            .await?
+            .ok_or(LinkRefused::Invalid))
     }
 
     /// Charges the account for one password check: called with a place in the lane already taken,
     /// so that whoever is turned away for lack of one is not charged.
-    async fn charge_password(&self, user: &User, deadline: Deadline) -> Result<(), PasswordRefused> {
+    async fn charge_password(
+        &self,
+        user: &User,
+        deadline: Deadline,
+    ) -> Result<(), PasswordRefused> {
         let (quota, now) = (self.limits.passwords(), self.clock.micros());
-        Ok(self.users.charge_password(&user.id, quota, now, deadline).await??)
+        Ok(self
+            .users
+            .charge_password(&user.id, quota, now, deadline)
+            .await??)
     }
 
     /// Sends what a step depends on.
@@ -164,26 +179,43 @@ impl EmailChange {
         let flow = self.clone();
         let send = async move {
             let sent = match mail {
-                Ok(mail) => flow.send(mail, Deadline::of_request()).await.map_err(|error| chain(&error)),
+                Ok(mail) => flow
+                    .send(mail, Deadline::of_request())
+                    .await
+                    .map_err(|error| chain(&error)),
                 Err(error) => Err(chain(&error)),
             };
             if let Err(error) = sent {
-                tracing::warn!(mail = about, error, "a mail that nothing depends on was not sent");
+                tracing::warn!(
+                    mail = about,
+                    error,
+                    "a mail that nothing depends on was not sent"
+                );
             }
         };
         self.unfinished.spawn(send.instrument(Span::current()));
     }
 
     /// Runs the rest of a step to its end, even if the caller goes away meanwhile.
-    async fn to_the_end<T: Send + 'static>(&self, rest: impl Future<Output = T> + Send + 'static) -> T {
-        match self.unfinished.spawn(rest.instrument(Span::current())).await {
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        rest: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        match self
+            .unfinished
+            .spawn(rest.instrument(Span::current()))
+            .await
+        {
             Ok(done) => done,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }
     }
 
     fn circumstances(&self, caller: &Caller) -> Circumstances {
-        Circumstances { at: self.clock.seconds(), from: caller.ip }
+        Circumstances {
+            at: self.clock.seconds(),
+            from: caller.ip,
+        }
     }
 }
 
@@ -196,7 +228,11 @@ impl std::ops::Deref for EmailChange {
 }
 
 async fn verify(place: Place, password: Password, stored: &str) -> Result<(), PasswordRefused> {
-    if place.check(password, Some(stored)).await? { Ok(()) } else { Err(PasswordRefused::Wrong) }
+    if place.check(password, Some(stored)).await? {
+        Ok(())
+    } else {
+        Err(PasswordRefused::Wrong)
+    }
 }
 
 /// An error and everything behind it, for one log line.

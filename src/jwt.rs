@@ -71,7 +71,11 @@ impl Jwts {
     /// is refused by another that shares the keys.
     #[must_use]
     pub fn new(keys: Arc<KeyRing>, issuer: String, clock: Clock) -> Self {
-        Self { keys, issuer, clock }
+        Self {
+            keys,
+            issuer,
+            clock,
+        }
     }
 
     /// The keys that sign and verify.
@@ -88,7 +92,13 @@ impl Jwts {
 
     /// Signs a token for `subject` with the first key, from now until `expires_at` (Unix seconds).
     #[must_use]
-    pub fn issue<C: Serialize>(&self, kind: TokenKind, subject: &str, expires_at: i64, own: C) -> String {
+    pub fn issue<C: Serialize>(
+        &self,
+        kind: TokenKind,
+        subject: &str,
+        expires_at: i64,
+        own: C,
+    ) -> String {
         let key = self.keys.signing();
         let claims = Claims {
             iss: self.issuer.clone(),
@@ -99,7 +109,7 @@ impl Jwts {
             own,
         };
         let secret = EncodingKey::from_secret((kind.secret)(key));
-        match jsonwebtoken::encode(&header(kind, key.kid()), &claims, &secret) {
+        match jsonwebtoken::encode(&header(kind, key), &claims, &secret) {
             Ok(token) => token,
             Err(_) => unreachable!("HS256 over serialisable claims cannot fail"),
         }
@@ -112,11 +122,19 @@ impl Jwts {
     /// [`InvalidToken`] unless the header is exactly one that we write for this kind, by a key in
     /// the ring; the signature is right; every claim is there and well-typed; issuer and audience
     /// are ours; `iat` is at most 60 s ahead; and the lifetime is no longer than the kind allows.
-    pub fn read<C: DeserializeOwned>(&self, kind: TokenKind, token: &str) -> Result<Token<C>, InvalidToken> {
+    pub fn read<C: DeserializeOwned>(
+        &self,
+        kind: TokenKind,
+        token: &str,
+    ) -> Result<Token<C>, InvalidToken> {
         let found = jsonwebtoken::decode_header(token).map_err(|_| InvalidToken)?;
-        let key = found.kid.as_deref().and_then(|kid| self.keys.find(kid)).ok_or(InvalidToken)?;
+        let key = found
+            .kid
+            .as_deref()
+            .and_then(|kid| self.keys.find(kid))
+            .ok_or(InvalidToken)?;
         // Compared whole: a `crit`, `jku`, `zip` or anything else we never write is refused too.
-        if found != header(kind, key.kid()) {
+        if found != header(kind, key) {
             return Err(InvalidToken);
         }
         let secret = DecodingKey::from_secret((kind.secret)(key));
@@ -156,9 +174,9 @@ impl Jwts {
     }
 }
 
-fn header(kind: TokenKind, kid: &str) -> Header {
+fn header(kind: TokenKind, key: &Key) -> Header {
     let mut header = Header::new(Algorithm::HS256);
     header.typ = Some(kind.typ.to_owned());
-    header.kid = Some(kid.to_owned());
+    header.kid = Some(key.kid().to_owned());
     header
 }

@@ -47,7 +47,9 @@ pub enum KeyRingError {
     #[error("holds no key")]
     Empty,
     /// A part of the list is not `kid:base64url`.
-    #[error("key {0} is not written as kid:base64url (unpadded; kid of letters, digits, '-' and '_', at most 64)")]
+    #[error(
+        "key {0} is not written as kid:base64url (unpadded; kid of letters, digits, '-' and '_', at most 64)"
+    )]
     Malformed(usize),
     /// Fewer than 32 bytes.
     #[error("key {0} is shorter than 32 bytes")]
@@ -75,8 +77,12 @@ impl KeyRing {
                 return Err(KeyRingError::Empty);
             }
             let place = index + 1;
-            let (kid, encoded) = written.split_once(':').ok_or(KeyRingError::Malformed(place))?;
-            let bytes = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| KeyRingError::Malformed(place))?;
+            let (kid, encoded) = written
+                .split_once(':')
+                .ok_or(KeyRingError::Malformed(place))?;
+            let bytes = URL_SAFE_NO_PAD
+                .decode(encoded)
+                .map_err(|_| KeyRingError::Malformed(place))?;
             let bytes = Zeroizing::new(bytes);
             if !is_kid(kid) {
                 return Err(KeyRingError::Malformed(place));
@@ -118,7 +124,9 @@ impl KeyRing {
 /// Shows the kids alone: they are public, in every link's header.
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| &key.kid)).finish()
+        f.debug_list()
+            .entries(self.0.iter().map(|key| &key.kid))
+            .finish()
     }
 }
 
@@ -189,7 +197,8 @@ impl Key {
     }
 
     fn begin_mac(&self, tag: &str, parts: &[&[u8]]) -> Hmac<Sha256> {
-        let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&*self.fingerprint) else {
+        let Ok(mut mac) = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(&*self.fingerprint)
+        else {
             unreachable!("HMAC takes keys of every length");
         };
         for part in std::iter::once(tag.as_bytes()).chain(parts.iter().copied()) {
@@ -206,7 +215,10 @@ impl Key {
     /// Passes on the operating system's refusal to give random bytes.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Result<String, random::RandomError> {
         let nonce: [u8; SEAL_NONCE_LEN] = random::bytes()?;
-        let payload = Payload { msg: plain, aad: context };
+        let payload = Payload {
+            msg: plain,
+            aad: context,
+        };
         let Ok(sealed) = self.cipher().encrypt(&XNonce::from(nonce), payload) else {
             unreachable!("a few hundred bytes are far below the cipher's limit");
         };
@@ -218,8 +230,14 @@ impl Key {
     pub fn open(&self, context: &[u8], sealed: &str) -> Option<Zeroizing<Vec<u8>>> {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<SEAL_NONCE_LEN>()?;
-        let payload = Payload { msg: sealed, aad: context };
-        self.cipher().decrypt(&XNonce::from(*nonce), payload).ok().map(Zeroizing::new)
+        let payload = Payload {
+            msg: sealed,
+            aad: context,
+        };
+        self.cipher()
+            .decrypt(&XNonce::from(*nonce), payload)
+            .ok()
+            .map(Zeroizing::new)
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -229,18 +247,29 @@ impl Key {
 
 fn is_kid(kid: &str) -> bool {
     (1..=64).contains(&kid.len())
-        && kid.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        && kid
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 fn looks_typed(bytes: &[u8], encoded: &str) -> bool {
     let mut distinct = bytes.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
-    let counts = bytes.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
+    let counts = bytes
+        .windows(2)
+        .all(|pair| pair[1] == pair[0].wrapping_add(1));
     let text = String::from_utf8_lossy(bytes).to_lowercase() + &encoded.to_lowercase();
-    let example = ["example", "changeme", "change-me", "change_me", "insecure", "password"]
-        .iter()
-        .any(|word| text.contains(word));
+    let example = [
+        "example",
+        "changeme",
+        "change-me",
+        "change_me",
+        "insecure",
+        "password",
+    ]
+    .iter()
+    .any(|word| text.contains(word));
     distinct.len() < MIN_DISTINCT_BYTES || counts || example
 }
 
@@ -259,8 +288,16 @@ mod tests {
     #[test]
     fn a_generated_key_is_accepted_and_never_the_same() {
         let (one, two) = (generate().expect("random"), generate().expect("random"));
-        assert_eq!(ring_of(&format!("{}, {}", *one, *two)).expect("two keys").len(), 2);
-        assert_ne!(one.split_once(':').expect("kid").0, two.split_once(':').expect("kid").0);
+        assert_eq!(
+            ring_of(&format!("{}, {}", *one, *two))
+                .expect("two keys")
+                .len(),
+            2
+        );
+        assert_ne!(
+            one.split_once(':').expect("kid").0,
+            two.split_once(':').expect("kid").0
+        );
     }
 
     #[test]
@@ -276,10 +313,19 @@ mod tests {
             (written("a", &random), KeyRingError::TooShort(2)),
             (written("a", &[7; 32]), KeyRingError::NotRandom(2)),
             (written("a", &b"abcd".repeat(8)), KeyRingError::NotRandom(2)),
-            (written("a", &(0..32).collect::<Vec<u8>>()), KeyRingError::NotRandom(2)),
-            (written("a", b"this-is-an-example-key-of-32-bytes"), KeyRingError::NotRandom(2)),
+            (
+                written("a", &(0..32).collect::<Vec<u8>>()),
+                KeyRingError::NotRandom(2),
+            ),
+            (
+                written("a", b"this-is-an-example-key-of-32-bytes"),
+                KeyRingError::NotRandom(2),
+            ),
             (good.to_string(), KeyRingError::Duplicate(2)),
-            (format!("other:{}", good.split_once(':').expect("kid").1), KeyRingError::Duplicate(2)),
+            (
+                format!("other:{}", good.split_once(':').expect("kid").1),
+                KeyRingError::Duplicate(2),
+            ),
         ] {
             assert_eq!(ring_of(&format!("{},{bad}", *good)), Err(error));
         }
@@ -294,16 +340,30 @@ mod tests {
         assert!(!ring.signing().mac_matches("tag", &[b"a", b"bc"], &mac));
         assert!(!ring.signing().mac_matches("tag", &[b"abc"], &mac));
         assert!(!ring.signing().mac_matches("gat", &[b"ab", b"c"], &mac));
-        assert!(!ring.signing().mac_matches("tag", &[b"ab", b"c"], &mac[..31]));
+        assert!(
+            !ring
+                .signing()
+                .mac_matches("tag", &[b"ab", b"c"], &mac[..31])
+        );
     }
 
     #[test]
     fn what_is_sealed_opens_only_whole_and_in_its_context() {
         let ring = KeyRing::parse(&generate().expect("random")).expect("a ring");
         let sealed = ring.signing().seal(b"undo 1", b"secret").expect("random");
-        assert_eq!(ring.signing().open(b"undo 1", &sealed).expect("opens").as_slice(), b"secret");
+        assert_eq!(
+            ring.signing()
+                .open(b"undo 1", &sealed)
+                .expect("opens")
+                .as_slice(),
+            b"secret"
+        );
         assert!(ring.signing().open(b"undo 2", &sealed).is_none());
-        assert!(ring.signing().open(b"undo 1", &sealed[..sealed.len() - 4]).is_none());
+        assert!(
+            ring.signing()
+                .open(b"undo 1", &sealed[..sealed.len() - 4])
+                .is_none()
+        );
         assert!(ring.signing().open(b"undo 1", "").is_none());
         let other = KeyRing::parse(&generate().expect("random")).expect("a ring");
         assert!(other.signing().open(b"undo 1", &sealed).is_none());

@@ -17,16 +17,18 @@
 //!
 //! [`server`] listens and turns every failure into a problem document; [`api`] is the contract;
 //! [`email_change`] the flow; [`users`], [`password`], [`mailer`], [`email_address`], [`keys`],
-//! [`jwt`], [`limits`], [`clock`] what it works with; [`config`] and [`cli`] how it is started;
+//! [`jwt`], [`limits`], [`clock`] what it works with; [`app`] puts it together, [`config`] and [`cli`]
+//! start it;
 //! [`dev`] the whole of it on one machine with nothing configured.
 
 pub mod access;
 pub mod api;
-//pub mod cli;
+pub mod app;
+pub mod cli;
 pub mod clock;
-//pub mod config;
+pub mod config;
 pub mod deadline;
-//pub mod dev;
+pub mod dev;
 pub mod email_address;
 pub mod email_change;
 pub mod jwt;
@@ -36,5 +38,5 @@ pub mod mailer;
 pub mod password;
 pub mod random;
 pub mod server;
-//pub mod telemetry;
+pub mod telemetry;
 pub mod users;

@@ -40,7 +40,11 @@ impl FromStr for Quota {
         let burst = burst.trim().parse().map_err(|_| InvalidQuota)?;
         let period = humantime::parse_duration(period.trim()).map_err(|_| InvalidQuota)?;
         let year = Duration::from_hours(24 * 366);
-        if burst == 0 || period < Duration::from_secs(1) || period > year || period.as_micros() < u128::from(burst) {
+        if burst == 0
+            || period < Duration::from_secs(1)
+            || period > year
+            || period.as_micros() < u128::from(burst)
+        {
             return Err(InvalidQuota);
         }
         Ok(Self { burst, period })
@@ -71,7 +75,9 @@ impl Quota {
     #[must_use]
     pub fn wait(self, tat: i64, now: i64) -> Wait {
         let micros = tat.saturating_sub(self.latest_admissible(now)).max(1);
-        Wait(Duration::from_secs(u64::try_from(micros).unwrap_or(1).div_ceil(1_000_000)))
+        Wait(Duration::from_secs(
+            u64::try_from(micros).unwrap_or(1).div_ceil(1_000_000),
+        ))
     }
 
     fn charge(self, tat: Option<i64>, now: i64) -> Result<i64, Wait> {
@@ -103,7 +109,12 @@ impl Limit {
     /// A limit in which nobody has been charged yet.
     #[must_use]
     pub fn new(quota: Option<Quota>, clock: Clock) -> Self {
-        Self { quota, clock, hasher: RandomState::new(), tats: Mutex::new(HashMap::new()) }
+        Self {
+            quota,
+            clock,
+            hasher: RandomState::new(),
+            tats: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Charges one to the key made of `parts`.
@@ -121,7 +132,11 @@ impl Limit {
             make_room(&mut tats, now);
             tats.insert(key, tat);
         }
-        Ok(Charge { limit: Arc::clone(self), key, kept: false })
+        Ok(Charge {
+            limit: Arc::clone(self),
+            key,
+            kept: false,
+        })
     }
 }
 
@@ -149,8 +164,14 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        let (false, Some(quota)) = (self.kept, self.limit.quota) else { return };
-        let mut tats = self.limit.tats.lock().unwrap_or_else(PoisonError::into_inner);
+        let (false, Some(quota)) = (self.kept, self.limit.quota) else {
+            return;
+        };
+        let mut tats = self
+            .limit
+            .tats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(tat) = tats.get_mut(&self.key) {
             *tat -= quota.interval();
         }
@@ -222,7 +243,10 @@ impl Limits {
     /// How long to [`Wait`].
     pub fn sign_in(&self, ip: IpAddr, typed: &str) -> Result<(), Wait> {
         let folded = typed.trim().to_ascii_lowercase();
-        self.0.sign_in.charge(&[&client_key(ip), folded.as_bytes()]).map(Charge::keep)
+        self.0
+            .sign_in
+            .charge(&[&client_key(ip), folded.as_bytes()])
+            .map(Charge::keep)
     }
 
     /// One mail to a new address: to be kept once the mail was accepted.
@@ -231,7 +255,10 @@ impl Limits {
     ///
     /// How long to [`Wait`].
     pub fn recipient(&self, user_id: &str, new_email: &str) -> Result<[Charge; 2], Wait> {
-        let of_requester = self.0.recipient.charge(&[user_id.as_bytes(), new_email.as_bytes()])?;
+        let of_requester = self
+            .0
+            .recipient
+            .charge(&[user_id.as_bytes(), new_email.as_bytes()])?;
         let of_all = self.0.recipient_all.charge(&[new_email.as_bytes()])?;
         Ok([of_requester, of_all])
     }
@@ -260,18 +287,37 @@ mod tests {
 
     fn limit(quota: &str) -> (Arc<Limit>, Clock) {
         let clock = Clock::manual(1_000);
-        (Arc::new(Limit::new(Some(quota.parse().expect("a quota")), clock.clone())), clock)
+        (
+            Arc::new(Limit::new(
+                Some(quota.parse().expect("a quota")),
+                clock.clone(),
+            )),
+            clock,
+        )
     }
 
     fn admitted(limit: &Arc<Limit>, key: &[u8]) -> usize {
-        (0..1_000).take_while(|_| limit.charge(&[key]).map(Charge::keep).is_ok()).count()
+        (0..1_000)
+            .take_while(|_| limit.charge(&[key]).map(Charge::keep).is_ok())
+            .count()
     }
 
     #[test]
     fn quotas_are_written_as_burst_and_period() {
         let quota: Quota = "10/10m".parse().expect("a quota");
         assert_eq!((quota.burst, quota.period), (10, Duration::from_mins(10)));
-        for wrong in ["", "10", "0/1m", "-1/1m", "10/0s", "10/1x", "10/-1m", "a/1m", "10/99999d", "2000001/1s"] {
+        for wrong in [
+            "",
+            "10",
+            "0/1m",
+            "-1/1m",
+            "10/0s",
+            "10/1x",
+            "10/-1m",
+            "a/1m",
+            "10/99999d",
+            "2000001/1s",
+        ] {
             assert_eq!(wrong.parse::<Quota>(), Err(InvalidQuota), "{wrong}");
         }
     }
@@ -286,7 +332,11 @@ mod tests {
         clock.advance(Duration::from_millis(1));
         assert_eq!(admitted(&limit, b"a"), 1);
         clock.advance(Duration::from_mins(5));
-        assert_eq!(admitted(&limit, b"a"), 3, "no more than a burst is saved up");
+        assert_eq!(
+            admitted(&limit, b"a"),
+            3,
+            "no more than a burst is saved up"
+        );
     }
 
     #[test]
@@ -294,7 +344,10 @@ mod tests {
         let (limit, clock) = limit("3/30s");
         admitted(&limit, b"a");
         clock.advance(Duration::from_millis(2_500));
-        let wait = limit.charge(&[b"a"]).map(Charge::keep).expect_err("refused");
+        let wait = limit
+            .charge(&[b"a"])
+            .map(Charge::keep)
+            .expect_err("refused");
         assert_eq!(wait, Wait(Duration::from_secs(8)));
         clock.advance(wait.0);
         assert_eq!(admitted(&limit, b"a"), 1);

@@ -91,19 +91,31 @@ impl Mailer {
     /// Hands mails to an SMTP server.
     #[must_use]
     pub fn smtp(smtp: Smtp, sender: Sender, clock: Clock) -> Self {
-        Self { sender, clock, back_end: BackEnd::Smtp(Arc::new(smtp)) }
+        Self {
+            sender,
+            clock,
+            back_end: BackEnd::Smtp(Arc::new(smtp)),
+        }
     }
 
     /// Writes each mail into a folder.
     #[must_use]
     pub fn folder(folder: Folder, sender: Sender, clock: Clock) -> Self {
-        Self { sender, clock, back_end: BackEnd::Folder(folder) }
+        Self {
+            sender,
+            clock,
+            back_end: BackEnd::Folder(folder),
+        }
     }
 
     /// Keeps every mail in `kept`, in memory.
     #[must_use]
     pub fn memory(kept: Arc<Mutex<Vec<Mail>>>, sender: Sender, clock: Clock) -> Self {
-        Self { sender, clock, back_end: BackEnd::Memory(kept) }
+        Self {
+            sender,
+            clock,
+            back_end: BackEnd::Memory(kept),
+        }
     }
 
     /// Sends one mail; returns once it was accepted for delivery.
@@ -126,7 +138,9 @@ impl Mailer {
     ///
     /// [`DeliveryError::Unavailable`] with the reason.
     pub async fn probe(&self, deadline: Deadline) -> Result<(), DeliveryError> {
-        let BackEnd::Smtp(smtp) = &self.back_end else { return Ok(()) };
+        let BackEnd::Smtp(smtp) = &self.back_end else {
+            return Ok(());
+        };
         match deadline.at_most(SEND).bound(smtp.probe()).await {
             Ok(probed) => probed,
             Err(timed_out) => Err(DeliveryError::Unavailable(timed_out.into())),
@@ -135,16 +149,19 @@ impl Mailer {
 
     async fn deliver(&self, mail: Mail) -> Result<(), DeliveryError> {
         if let BackEnd::Memory(kept) = &self.back_end {
-            kept.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
+            kept.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(mail);
             return Ok(());
         }
         let recipient = recipient(&mail.to).ok_or(DeliveryError::Undeliverable)?;
         let message = self.message(&mail, recipient.clone())?;
         match &self.back_end {
             BackEnd::Smtp(smtp) => smtp.send(&self.sender.0.email, &recipient, &message).await,
-            BackEnd::Folder(folder) => {
-                folder.write(&message).await.map_err(|error| DeliveryError::Unavailable(error.into()))
-            }
+            BackEnd::Folder(folder) => folder
+                .write(&message)
+                .await
+                .map_err(|error| DeliveryError::Unavailable(error.into())),
             BackEnd::Memory(_) => Ok(()),
         }
     }
@@ -160,7 +177,10 @@ impl Mailer {
             .to(Mailbox::new(None, recipient))
             .subject(&mail.subject)
             .header(AutoSubmitted)
-            .multipart(MultiPart::alternative_plain_html(mail.text.clone(), mail.html.clone()))
+            .multipart(MultiPart::alternative_plain_html(
+                mail.text.clone(),
+                mail.html.clone(),
+            ))
             .map(|message| message.formatted())
             .map_err(|error| DeliveryError::Unavailable(error.into()))
     }
@@ -180,7 +200,8 @@ impl fmt::Debug for Mailer {
 /// One mailbox and nothing but: never parsed as a list or with a display name. `None` for what
 /// could only be mailed with SMTPUTF8, or not at all.
 fn recipient(to: &str) -> Option<Address> {
-    if !to.is_ascii() || to.contains(['"', '<', '>', ',', ' ']) || to.chars().any(char::is_control) {
+    if !to.is_ascii() || to.contains(['"', '<', '>', ',', ' ']) || to.chars().any(char::is_control)
+    {
         return None;
     }
     let (local, domain) = to.rsplit_once('@')?;
@@ -212,7 +233,14 @@ mod tests {
     #[test]
     fn a_stored_address_is_never_read_as_two_recipients() {
         assert!(recipient("Ann@Example.com").is_some());
-        for to in ["ann@example.com, eve@evil.example", "Ann <ann@example.com>", "ann@example.com\r\nX: y", "änn@example.com", "ann", ""] {
+        for to in [
+            "ann@example.com, eve@evil.example",
+            "Ann <ann@example.com>",
+            "ann@example.com\r\nX: y",
+            "änn@example.com",
+            "ann",
+            "",
+        ] {
             assert!(recipient(to).is_none(), "{to:?}");
         }
     }

@@ -1,1 +1,8 @@
-fn main() {}
+//! The commands; nothing else.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    readdress::cli::run().await
+}

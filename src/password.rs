@@ -68,7 +68,11 @@ impl Workspace {
 
 /// A stored hash that was understood.
 enum StoredHash {
-    Argon2 { context: Argon2<'static>, salt: Salt, expected: Output },
+    Argon2 {
+        context: Argon2<'static>,
+        salt: Salt,
+        expected: Output,
+    },
 }
 
 impl StoredHash {
@@ -77,7 +81,10 @@ impl StoredHash {
         let phc = PasswordHash::new(stored).ok()?;
         let algorithm = Algorithm::try_from(phc.algorithm.as_str()).ok()?;
         // A string without a version is of version 0x10 (reference implementation, decode_string).
-        let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?;
+        let version = phc
+            .version
+            .map_or(Ok(Version::V0x10), Version::try_from)
+            .ok()?;
         let params = Params::try_from(&phc).ok()?;
         let too_much = params.m_cost() > MAX_MEMORY_KIB
             || params.t_cost() > MAX_PASSES
@@ -87,11 +94,19 @@ impl StoredHash {
         }
         // An Argon2 string without salt or output is malformed; it must not match anything.
         let (salt, expected) = (phc.salt?, phc.hash?);
-        Some(Self::Argon2 { context: Argon2::new(algorithm, version, params), salt, expected })
+        Some(Self::Argon2 {
+            context: Argon2::new(algorithm, version, params),
+            salt,
+            expected,
+        })
     }
 
     fn verify(&self, password: &Password, workspace: &mut Workspace) -> bool {
-        let Self::Argon2 { context, salt, expected } = self;
+        let Self::Argon2 {
+            context,
+            salt,
+            expected,
+        } = self;
         let computed = workspace.with_blocks(context.params().block_count(), |blocks| {
             let mut out = Zeroizing::new([0; Output::MAX_LENGTH]);
             let out = &mut out[..expected.len()];
@@ -120,7 +135,12 @@ fn waste_as_much(password: &Password, workspace: &mut Workspace) {
     let context = ours();
     workspace.with_blocks(context.params().block_count(), |blocks| {
         let mut out = Zeroizing::new([0; OUTPUT_LEN]);
-        let done = context.hash_password_into_with_memory(password.as_bytes(), &[0; 16], &mut *out, blocks);
+        let done = context.hash_password_into_with_memory(
+            password.as_bytes(),
+            &[0; 16],
+            &mut *out,
+            blocks,
+        );
         let _ = std::hint::black_box((done, out));
     });
 }
@@ -170,13 +190,20 @@ mod tests {
     use super::*;
 
     fn checks(password: &str, stored: &str) -> bool {
-        check(&Password::new(password.to_owned()), Some(stored), &mut Workspace::default())
+        check(
+            &Password::new(password.to_owned()),
+            Some(stored),
+            &mut Workspace::default(),
+        )
     }
 
     #[test]
     fn a_hash_of_ours_has_the_promised_parameters_and_checks() {
         let stored = hash(&Password::new("correct horse".to_owned())).expect("a hash");
-        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{stored}"
+        );
         assert!(checks("correct horse", &stored));
         assert!(!checks("correct horse ", &stored));
         assert!(!checks("", &stored));
@@ -200,7 +227,12 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_a_wrong_password() {
         for stored in [
-            "", "!", "!unusable", "plain", "$argon2id$", "$argon2id$v=19$m=256,t=2,p=1",
+            "",
+            "!",
+            "!unusable",
+            "plain",
+            "$argon2id$",
+            "$argon2id$v=19$m=256,t=2,p=1",
             "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ",
             "$argon2id$v=19$m=1048576,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
             "$argon2id$v=19$m=256,t=11,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
@@ -209,7 +241,11 @@ mod tests {
         ] {
             assert!(!checks("password", stored), "{stored}");
         }
-        assert!(!check(&Password::new("x".to_owned()), None, &mut Workspace::default()));
+        assert!(!check(
+            &Password::new("x".to_owned()),
+            None,
+            &mut Workspace::default()
+        ));
     }
 
     #[test]
@@ -224,6 +260,9 @@ mod tests {
 
     #[test]
     fn a_password_is_never_printed() {
-        assert_eq!(format!("{:?}", Password::new("hunter2".to_owned())), "Password(…)");
+        assert_eq!(
+            format!("{:?}", Password::new("hunter2".to_owned())),
+            "Password(…)"
+        );
     }
 }

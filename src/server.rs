@@ -1,7 +1,7 @@
 //! Everything between the socket and the operations: routes, limits of the wire, and the promise
 //! that every failure is answered as a problem document.
 //!
-//! [`App`] is put together by the commands; [`front`] sees every request first, [`listen`] owns
+//! The commands call [`serve`] with an [`App`]; [`front`] sees every request first, [`listen`] owns
 //! the connections, [`docs`] is Swagger UI.
 
 mod client;
@@ -10,32 +10,16 @@ mod front;
 mod listen;
 
 use std::future::Future;
-use std::io;
 
 use ipnet::IpNet;
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response, Route, get, handler};
 use tokio::net::TcpListener;
 
-use crate::access::Access;
 use crate::api;
-use crate::email_change::EmailChange;
-use crate::limits::Limits;
-use crate::users::Users;
+use crate::app::App;
 
 pub(crate) use listen::SHUTDOWN;
-
-/// What the operations work with.
-pub struct App {
-    /// Who is calling.
-    pub access: Access,
-    /// The flow.
-    pub flow: EmailChange,
-    /// The users table, for readiness.
-    pub users: Users,
-    /// The limits in memory.
-    pub limits: Limits,
-}
 
 /// How the service faces the network.
 #[derive(Clone, Debug)]
@@ -50,28 +34,28 @@ pub struct Settings {
 
 /// Serves until `stop` resolves, then answers what is in flight, finishes what outlives its
 /// callers, and returns: within 10 s in all. `extra` are routes of a command's own.
-///
-/// # Errors
-///
-/// Passes on what the operating system says of the listener.
 pub async fn serve(
     listener: TcpListener,
     app: App,
     settings: Settings,
     extra: Option<Route>,
     stop: impl Future<Output = ()>,
-) -> io::Result<()> {
+) {
     let flow = app.flow.clone();
     let max_connections = settings.max_connections;
     let limits = app.limits.clone();
     let front = front::Front::new(routes(app, extra), limits, &settings);
     let since = listen::serve(listener, front, max_connections, stop).await;
     let _ = tokio::time::timeout_at(since + SHUTDOWN, flow.finish()).await;
-    Ok(())
 }
 
 fn routes(app: App, extra: Option<Route>) -> BoxEndpoint<'static, Response> {
-    let App { access, flow, users, limits: _ } = app;
+    let App {
+        access,
+        flow,
+        users,
+        limits: _,
+    } = app;
     extra
         .unwrap_or_default()
         .nest_no_strip("/v1", api::endpoint(access, flow))
@@ -96,5 +80,9 @@ fn openapi() -> Response {
 /// Which methods a path takes, for `Allow`. Reading paths take GET, and HEAD with it; everything
 /// that matters takes POST.
 fn allowed(path: &str) -> &'static str {
-    if path.starts_with("/v1/") && path != "/v1/me" { "POST" } else { "GET, HEAD" }
+    if path.starts_with("/v1/") && path != "/v1/me" {
+        "POST"
+    } else {
+        "GET, HEAD"
+    }
 }

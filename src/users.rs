@@ -7,12 +7,16 @@ mod connection;
 
 use std::fmt;
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, IntoCondition, Query, SelectStatement, SimpleExpr, UpdateStatement};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, QueryResult, SqlErr, Value};
+use sea_orm::sea_query::{
+    Expr, ExprTrait, IntoCondition, Query, SelectStatement, SimpleExpr, UpdateStatement,
+};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, SqlErr, Value};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub use connection::{ConnectionOptions, connect};
+/// A pool of connections.
+pub use sea_orm::DatabaseConnection as Database;
 
 use crate::deadline::Deadline;
 use crate::email_address::EmailAddress;
@@ -29,7 +33,15 @@ const PASSWORDS_TAT: &str = "passwords_tat";
 const UPDATED_AT: &str = "updated_at";
 
 /// Every column the service reads or writes.
-pub const COLUMNS: [&str; 7] = [ID, EMAIL, PASSWORD_HASH, NONCE, UNDO_OPENED_AT, PASSWORDS_TAT, UPDATED_AT];
+pub const COLUMNS: [&str; 7] = [
+    ID,
+    EMAIL,
+    PASSWORD_HASH,
+    NONCE,
+    UNDO_OPENED_AT,
+    PASSWORDS_TAT,
+    UPDATED_AT,
+];
 
 /// A user's id, as text whatever the column's type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -102,13 +114,13 @@ pub enum DatabaseError {
 /// The users table. Cheap to clone.
 #[derive(Clone)]
 pub struct Users {
-    db: DatabaseConnection,
+    db: Database,
 }
 
 impl Users {
     /// The table in that database.
     #[must_use]
-    pub fn new(db: DatabaseConnection) -> Self {
+    pub fn new(db: Database) -> Self {
         Self { db }
     }
 
@@ -118,8 +130,11 @@ impl Users {
     ///
     /// [`DatabaseError`].
     pub async fn find(&self, id: &str, deadline: Deadline) -> Result<Option<User>, DatabaseError> {
-        let Some(id) = self.id_value(id) else { return Ok(None) };
-        self.one(&select_user().and_where(Expr::col(Alias::new(ID)).eq(id)), deadline).await
+        let Some(id) = self.id_value(id) else {
+            return Ok(None);
+        };
+        self.one(select_user().and_where(Expr::col(ID).eq(id)), deadline)
+            .await
     }
 
     /// The user of that address, by ASCII case folding. Our own table holds canonical addresses
@@ -128,9 +143,17 @@ impl Users {
     /// # Errors
     ///
     /// [`DatabaseError`].
-    pub async fn find_by_email(&self, typed: &str, deadline: Deadline) -> Result<Option<User>, DatabaseError> {
+    pub async fn find_by_email(
+        &self,
+        typed: &str,
+        deadline: Deadline,
+    ) -> Result<Option<User>, DatabaseError> {
         let folded = typed.trim().to_ascii_lowercase();
-        self.one(&select_user().and_where(Expr::col(Alias::new(EMAIL)).eq(folded)), deadline).await
+        self.one(
+            select_user().and_where(Expr::col(EMAIL).eq(folded)),
+            deadline,
+        )
+        .await
     }
 
     /// Whether any row has that address.
@@ -138,8 +161,15 @@ impl Users {
     /// # Errors
     ///
     /// [`DatabaseError`].
-    pub async fn is_taken(&self, email: &EmailAddress, deadline: Deadline) -> Result<bool, DatabaseError> {
-        Ok(self.find_by_email(email.as_str(), deadline).await?.is_some())
+    pub async fn is_taken(
+        &self,
+        email: &EmailAddress,
+        deadline: Deadline,
+    ) -> Result<bool, DatabaseError> {
+        Ok(self
+            .find_by_email(email.as_str(), deadline)
+            .await?
+            .is_some())
     }
 
     /// Charges one password check to the account, in one conditional statement that holds across
@@ -155,29 +185,37 @@ impl Users {
         now: i64,
         deadline: Deadline,
     ) -> Result<Result<(), Wait>, DatabaseError> {
-        let (Some(quota), Some(id_value)) = (quota, self.id_value(id.as_str())) else { return Ok(Ok(())) };
-        let tat = || Expr::col(Alias::new(PASSWORDS_TAT));
+        let (Some(quota), Some(id_value)) = (quota, self.id_value(id.as_str())) else {
+            return Ok(Ok(()));
+        };
+        let tat = || Expr::col(PASSWORDS_TAT);
         let charged = Expr::case(tat().gt(now), tat().add(quota.interval()))
             .finally(now.saturating_add(quota.interval()));
         let mut charge = update(&id_value);
         charge
-            .value(Alias::new(PASSWORDS_TAT), charged)
+            .value(PASSWORDS_TAT, charged)
             .cond_where(tat().is_null().or(tat().lte(quota.latest_admissible(now))));
         if self.execute(&charge, deadline).await? > 0 {
             return Ok(Ok(()));
         }
 
         let mut read = Query::select();
-        read.column(Alias::new(PASSWORDS_TAT))
-            .from(Alias::new(TABLE))
-            .and_where(Expr::col(Alias::new(ID)).eq(id_value.clone()));
-        let Some(row) = deadline.bound(self.db.query_one(&read)).await?? else { return Ok(Ok(())) };
+        read.column(PASSWORDS_TAT)
+            .from(TABLE)
+            .and_where(Expr::col(ID).eq(id_value.clone()));
+        let Some(row) = deadline.bound(self.db.query_one(&read)).await?? else {
+            return Ok(Ok(()));
+        };
         let found: Option<i64> = row.try_get("", PASSWORDS_TAT)?;
-        let (Some(found), latest) = (found, quota.latest(now)) else { return Ok(Err(quota.wait(now, now))) };
+        let (Some(found), latest) = (found, quota.latest(now)) else {
+            return Ok(Err(quota.wait(now, now)));
+        };
         if found > latest {
             // Written by a clock that was ahead, or by hand: never read as later than one period.
             let mut clamp = update(&id_value);
-            clamp.value(Alias::new(PASSWORDS_TAT), latest).cond_where(tat().eq(found));
+            clamp
+                .value(PASSWORDS_TAT, latest)
+                .cond_where(tat().eq(found));
             self.execute(&clamp, deadline).await?;
         }
         Ok(Err(quota.wait(Ord::min(found, latest), now)))
@@ -194,23 +232,27 @@ impl Users {
         change: &Change<'_>,
         deadline: Deadline,
     ) -> Result<Replaced, DatabaseError> {
-        let Some(id) = self.id_value(read.id.as_str()) else { return Ok(Replaced::Stale) };
+        let Some(id) = self.id_value(read.id.as_str()) else {
+            return Ok(Replaced::Stale);
+        };
         let mut statement = update(&id);
         statement
-            .value(Alias::new(NONCE), change.nonce)
-            .value(Alias::new(UNDO_OPENED_AT), change.undo_opened_at)
-            .value(Alias::new(UPDATED_AT), Expr::current_timestamp())
+            .value(NONCE, change.nonce)
+            .value(UNDO_OPENED_AT, change.undo_opened_at)
+            .value(UPDATED_AT, Expr::current_timestamp())
             .cond_where(is(EMAIL, Some(read.email.as_str())))
             .cond_where(is(PASSWORD_HASH, Some(read.password_hash.as_str())))
             .cond_where(is(NONCE, read.nonce))
             .cond_where(is(UNDO_OPENED_AT, read.undo_opened_at));
         if let Some(email) = change.email {
-            statement.value(Alias::new(EMAIL), email);
+            statement.value(EMAIL, email);
         }
         match self.execute(&statement, deadline).await {
             Ok(0) => Ok(Replaced::Stale),
             Ok(_) => Ok(Replaced::Done),
-            Err(DatabaseError::Failed(error)) if is_unique_violation(&error) => Ok(Replaced::EmailTaken),
+            Err(DatabaseError::Failed(error)) if is_unique_violation(&error) => {
+                Ok(Replaced::EmailTaken)
+            }
             Err(error) => Err(error),
         }
     }
@@ -220,14 +262,26 @@ impl Users {
     /// # Errors
     ///
     /// [`DatabaseError`].
-    pub async fn add(&self, email: &EmailAddress, password_hash: &str, deadline: Deadline) -> Result<bool, DatabaseError> {
+    pub async fn add(
+        &self,
+        email: &EmailAddress,
+        password_hash: &str,
+        deadline: Deadline,
+    ) -> Result<bool, DatabaseError> {
         let id = Uuid::now_v7().to_string();
-        let Some(id) = self.id_value(&id) else { unreachable!("a UUID is a valid id") };
+        let Some(id) = self.id_value(&id) else {
+            unreachable!("a UUID is a valid id")
+        };
         let mut insert = Query::insert();
         insert
-            .into_table(Alias::new(TABLE))
-            .columns([ID, EMAIL, PASSWORD_HASH, NONCE].map(Alias::new))
-            .values_panic([id.into(), email.as_str().into(), password_hash.into(), random::nonce()?.into()]);
+            .into_table(TABLE)
+            .columns([ID, EMAIL, PASSWORD_HASH, NONCE])
+            .values_panic([
+                id.into(),
+                email.as_str().into(),
+                password_hash.into(),
+                random::nonce()?.into(),
+            ]);
         match deadline.bound(self.db.execute(&insert)).await? {
             Ok(_) => Ok(true),
             Err(error) if is_unique_violation(&error) => Ok(false),
@@ -243,18 +297,29 @@ impl Users {
     /// [`DatabaseError`] if it does not.
     pub async fn probe(&self, deadline: Deadline) -> Result<(), DatabaseError> {
         let mut probe = Query::select();
-        probe.columns(COLUMNS.map(Alias::new)).from(Alias::new(TABLE)).limit(0);
+        probe.columns(COLUMNS).from(TABLE).limit(0);
         deadline.bound(self.db.query_one(&probe)).await??;
         Ok(())
     }
 
-    async fn one(&self, select: &SelectStatement, deadline: Deadline) -> Result<Option<User>, DatabaseError> {
+    async fn one(
+        &self,
+        select: &SelectStatement,
+        deadline: Deadline,
+    ) -> Result<Option<User>, DatabaseError> {
         let row = deadline.bound(self.db.query_one(select)).await??;
         Ok(row.map(|row| read_user(&row)).transpose()?)
     }
 
-    async fn execute(&self, statement: &UpdateStatement, deadline: Deadline) -> Result<u64, DatabaseError> {
-        Ok(deadline.bound(self.db.execute(statement)).await??.rows_affected())
+    async fn execute(
+        &self,
+        statement: &UpdateStatement,
+        deadline: Deadline,
+    ) -> Result<u64, DatabaseError> {
+        Ok(deadline
+            .bound(self.db.execute(statement))
+            .await??
+            .rows_affected())
     }
 
     /// The id in the column's own type: PostgreSQL refuses to compare a uuid with text. `None` if
@@ -271,9 +336,9 @@ impl Users {
 fn select_user() -> SelectStatement {
     let mut select = Query::select();
     select
-        .expr_as(Expr::col(Alias::new(ID)).cast_as(Alias::new("text")), Alias::new(ID))
-        .columns([EMAIL, PASSWORD_HASH, NONCE, UNDO_OPENED_AT].map(Alias::new))
-        .from(Alias::new(TABLE));
+        .expr_as(Expr::col(ID).cast_as("text"), ID)
+        .columns([EMAIL, PASSWORD_HASH, NONCE, UNDO_OPENED_AT])
+        .from(TABLE);
     select
 }
 
@@ -289,13 +354,13 @@ fn read_user(row: &QueryResult) -> Result<User, DbErr> {
 
 fn update(id: &Value) -> UpdateStatement {
     let mut update = Query::update();
-    update.table(Alias::new(TABLE)).and_where(Expr::col(Alias::new(ID)).eq(id.clone()));
+    update.table(TABLE).and_where(Expr::col(ID).eq(id.clone()));
     update
 }
 
 /// A NULL-safe comparison with a value that is known: NULL is a value too.
-fn is<V: Into<Value>>(column: &str, value: Option<V>) -> impl IntoCondition {
-    let column = Expr::col(Alias::new(column));
+fn is<V: Into<Value>>(column: &'static str, value: Option<V>) -> impl IntoCondition {
+    let column = Expr::col(column);
     let comparison: SimpleExpr = match value {
         Some(value) => column.eq(Expr::val(value)),
         None => column.is_null(),

@@ -6,7 +6,8 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 
 mod m0001_users;
@@ -58,5 +59,8 @@ pub async fn up(db: &DatabaseConnection) -> Result<usize, DbErr> {
 /// Passes on what the database says.
 pub async fn pending(db: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
     let pending = Migrator::get_pending_migrations_read_only(db).await?;
-    Ok(pending.iter().map(|migration| migration.name().to_owned()).collect())
+    Ok(pending
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect())
 }

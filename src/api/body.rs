@@ -9,11 +9,13 @@ use std::borrow::Cow;
 use poem::http::StatusCode;
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response};
 use poem_openapi::payload::{ParsePayload, Payload};
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{
+    MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type};
 use poem_openapi::{ApiResponse, impl_apirequest_for_payload};
-use serde::de::{DeserializeOwned, Deserializer};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 use super::problem::Problem;
@@ -30,7 +32,9 @@ impl<T: Type> Payload for Body<T> {
 
     fn check_content_type(content_type: &str) -> bool {
         let mut parts = content_type.split(';').map(str::trim);
-        let is_json = parts.next().is_some_and(|essence| essence.eq_ignore_ascii_case(JSON));
+        let is_json = parts
+            .next()
+            .is_some_and(|essence| essence.eq_ignore_ascii_case(JSON));
         is_json && parts.all(|parameter| parameter.to_ascii_lowercase().starts_with("charset="))
     }
 
@@ -50,18 +54,24 @@ impl<T: Type + DeserializeOwned> ParsePayload for Body<T> {
         let bytes = Vec::<u8>::from_request(request, body).await?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let parsed = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| Problem::malformed(Some(&pointer(error.path())), what(error.inner())))?;
-        json.end().map_err(|_| Problem::malformed(None, "the body goes on after the JSON object"))?;
+            .map_err(|error| Problem::malformed(&pointer(&error), what(error.inner())))?;
+        json.end()
+            .map_err(|_| Problem::malformed("", "the body goes on after the JSON object"))?;
         Ok(Self(parsed))
     }
 }
 
 impl_apirequest_for_payload!(Body<T>, T: Type + DeserializeOwned);
 
-/// RFC 6901.
-fn pointer(path: &serde_path_to_error::Path) -> String {
+/// Which field it was (RFC 6901): none, where the JSON itself is broken.
+fn pointer(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
     use serde_path_to_error::Segment;
-    path.iter()
+    if !error.inner().is_data() {
+        return String::new();
+    }
+    error
+        .path()
+        .iter()
         .map(|segment| match segment {
             Segment::Seq { index } => format!("/{index}"),
             // A name that the caller made up is not repeated: only ours are.
@@ -77,18 +87,21 @@ const FIELDS: [&str; 4] = ["token", "password", "new_email", "email"];
 /// What is wrong, in our words: the parser's would repeat the value.
 fn what(error: &serde_json::Error) -> &'static str {
     let said = error.to_string();
-    match error.classify() {
-        serde_json::error::Category::Data if said.starts_with("missing field") => missing(&said),
-        serde_json::error::Category::Data if said.starts_with("unknown field") => "the object has an unknown field",
-        serde_json::error::Category::Data if said.starts_with("duplicate field") => "the object has a field twice",
-        serde_json::error::Category::Data if said.starts_with(NUL) => "the text has a NUL character",
-        serde_json::error::Category::Data => "the value is of another type than the document says",
-        _ => "the body is not JSON",
+    match said.split_whitespace().next() {
+        _ if !error.is_data() => "the body is not JSON",
+        Some("missing") => missing(&said),
+        Some("unknown") => "the object has an unknown field",
+        Some("duplicate") => "the object has a field twice",
+        Some(NUL) => "the text has a NUL character",
+        _ => "the value is of another type than the document says",
     }
 }
 
 fn missing(said: &str) -> &'static str {
-    match FIELDS.iter().find(|field| said.contains(&format!("`{field}`"))) {
+    match FIELDS
+        .iter()
+        .find(|field| said.contains(&format!("`{field}`")))
+    {
         Some(&"token") => "the field `token` is missing",
         Some(&"password") => "the field `password` is missing",
         Some(&"new_email") => "the field `new_email` is missing",
@@ -101,7 +114,11 @@ const NUL: &str = "NUL";
 
 fn without_nul<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
-    if text.contains('\0') { Err(serde::de::Error::custom(NUL)) } else { Ok(text) }
+    if text.contains('\0') {
+        Err(serde::de::Error::custom(NUL))
+    } else {
+        Ok(text)
+    }
 }
 
 /// A text, taken as it is.
@@ -162,7 +179,13 @@ macro_rules! text_type {
 }
 
 text_type!(Text, MetaSchema::new("string"));
-text_type!(Secret, MetaSchema { write_only: true, ..MetaSchema::new_with_format("string", "password") });
+text_type!(
+    Secret,
+    MetaSchema {
+        write_only: true,
+        ..MetaSchema::new_with_format("string", "password")
+    }
+);
 
 /// A successful JSON answer with its one status.
 pub(crate) struct Answer<const STATUS: u16, T>(pub(crate) T);
@@ -171,17 +194,34 @@ impl<const STATUS: u16, T: ToJSON> IntoResponse for Answer<STATUS, T> {
     fn into_response(self) -> Response {
         let json = self.0.to_json_string();
         let status = StatusCode::from_u16(STATUS).unwrap_or_default();
-        Response::builder().status(status).content_type(JSON).body(json)
+        Response::builder()
+            .status(status)
+            .content_type(JSON)
+            .body(json)
     }
 }
 
 impl<const STATUS: u16, T: ToJSON> ApiResponse for Answer<STATUS, T> {
     fn meta() -> MetaResponses {
-        let description = if STATUS == 202 { "A mail is on its way." } else { "Done." };
-        let content = vec![MetaMediaType { content_type: JSON, schema: T::schema_ref() }];
-        let response =
-            MetaResponse { description, status: Some(STATUS), status_range: None, content, headers: vec![] };
-        MetaResponses { responses: vec![response] }
+        let description = if STATUS == 202 {
+            "A mail is on its way."
+        } else {
+            "Done."
+        };
+        let content = vec![MetaMediaType {
+            content_type: JSON,
+            schema: T::schema_ref(),
+        }];
+        let response = MetaResponse {
+            description,
+            status: Some(STATUS),
+            status_range: None,
+            content,
+            headers: vec![],
+        };
+        MetaResponses {
+            responses: vec![response],
+        }
     }
 
     fn register(registry: &mut Registry) {

@@ -17,9 +17,8 @@ verified steps: **request** (a link to the current address), **confirm** (a link
 /// The document as it is served and committed: pretty JSON with a final newline.
 #[must_use]
 pub fn document() -> String {
-    let mut document = match serde_json::from_str(&service().server("/").spec()) {
-        Ok(document) => document,
-        Err(_) => unreachable!("the generator writes JSON"),
+    let Ok(mut document) = serde_json::from_str(&service().server("/").spec()) else {
+        unreachable!("the generator writes JSON");
     };
     correct(&mut document);
     match serde_json::to_string_pretty(&document) {
@@ -30,7 +29,8 @@ pub fn document() -> String {
 
 fn correct(document: &mut Value) {
     document["info"]["description"] = json!(DESCRIPTION);
-    document["info"]["license"] = json!({ "name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html" });
+    document["info"]["license"] =
+        json!({ "name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html" });
     for schema in values(&mut document["components"]["schemas"]) {
         if schema["type"] == "object" {
             schema["additionalProperties"] = json!(false);
@@ -40,8 +40,14 @@ fn correct(document: &mut Value) {
         if operation.get("security").is_none() {
             operation["security"] = json!([]);
         }
-        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
-        if let (Some(example), Some(body)) = (request_example(&id), operation.pointer_mut("/requestBody/content/application~1json")) {
+        let id = operation["operationId"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        if let (Some(example), Some(body)) = (
+            request_example(&id),
+            operation.pointer_mut("/requestBody/content/application~1json"),
+        ) {
             body["example"] = example;
         }
         correct_responses(&mut operation["responses"], &id);
@@ -49,7 +55,9 @@ fn correct(document: &mut Value) {
 }
 
 fn correct_responses(responses: &mut Value, operation: &str) {
-    let Some(responses) = responses.as_object_mut() else { return };
+    let Some(responses) = responses.as_object_mut() else {
+        return;
+    };
     for (status, response) in responses {
         response["headers"]["X-Request-Id"] = json!({
             "description": "To be quoted to the operators, who find it in the log.",
@@ -68,7 +76,9 @@ fn request_example(operation: &str) -> Option<Value> {
     Some(match operation {
         "signIn" => json!({ "email": "ann@example.com", "password": password }),
         "requestEmailChange" => json!({ "password": password }),
-        "confirmEmailChange" => json!({ "token": token, "password": password, "new_email": "ann@new.example" }),
+        "confirmEmailChange" => {
+            json!({ "token": token, "password": password, "new_email": "ann@new.example" })
+        }
         "undoEmailChange" => json!({ "token": token, "password": password }),
         "activateEmailChange" | "cancelEmailChange" | "inspectLink" => json!({ "token": token }),
         _ => return None,
@@ -82,6 +92,7 @@ fn problem_example(status: &str, operation: &str) -> Value {
         ("400", _) => Code::InvalidLink,
         ("401", _) => Code::Unauthenticated,
         ("403", _) => Code::WrongPassword,
+        ("404", _) => Code::NotFound,
         ("408", _) => Code::RequestTimeout,
         ("409", _) => Code::EmailTaken,
         ("410", _) => Code::LinkExpired,
@@ -97,7 +108,10 @@ fn problem_example(status: &str, operation: &str) -> Value {
 }
 
 fn values(object: &mut Value) -> impl Iterator<Item = &mut Value> {
-    object.as_object_mut().into_iter().flat_map(|object| object.values_mut())
+    object
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|object| object.values_mut())
 }
 
 /// Swagger UI as one HTML page, with this document in it.
@@ -107,6 +121,14 @@ pub fn swagger_ui() -> String {
     service
         .swagger_ui_html()
         .replacen(&service.spec(), &document(), 1)
-        .replacen("\n<html charset=\"UTF-8\">", "<!doctype html>\n<html lang=\"en\">", 1)
-        .replacen("<title>Swagger UI</title>", "<title>readdress</title><link rel=\"icon\" href=\"data:,\">", 1)
+        .replacen(
+            "\n<html charset=\"UTF-8\">",
+            "<!doctype html>\n<html lang=\"en\">",
+            1,
+        )
+        .replacen(
+            "<title>Swagger UI</title>",
+            "<title>readdress</title><link rel=\"icon\" href=\"data:,\">",
+            1,
+        )
 }

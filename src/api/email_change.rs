@@ -188,7 +188,11 @@ impl EmailChangeApi {
     ///
     /// Checks the password and mails a link to the *current* address, with another one that stops
     /// the change.
-    #[oai(path = "/request", method = "post", operation_id = "requestEmailChange")]
+    #[oai(
+        path = "/request",
+        method = "post",
+        operation_id = "requestEmailChange"
+    )]
     async fn request(
         &self,
         user: SignedIn,
@@ -196,38 +200,68 @@ impl EmailChangeApi {
         caller: Data<&Caller>,
         body: Body<RequestEmailChange>,
     ) -> Result<Answer<202, MailSent>, Failure<RequestFails>> {
-        let sent = flow.request(&caller, &user.0, body.0.password.0).await.map_err(refused)?;
-        Ok(Answer(MailSent { sent_to: sent.sent_to, expires_at: rfc3339(sent.expires_at) }))
+        let sent = flow
+            .request(&caller, &user.0, body.0.password.0)
+            .await
+            .map_err(refused)?;
+        Ok(Answer(MailSent {
+            sent_to: sent.sent_to,
+            expires_at: rfc3339(sent.expires_at),
+        }))
     }
 
     /// Confirm a change
     ///
     /// Checks the link from the current address and the password, and mails a link to the *new*
     /// address. Answers the same whether that address is free or taken. Repeating it mails again.
-    #[oai(path = "/confirm", method = "post", operation_id = "confirmEmailChange")]
+    #[oai(
+        path = "/confirm",
+        method = "post",
+        operation_id = "confirmEmailChange"
+    )]
     async fn confirm(
         &self,
         flow: Data<&EmailChange>,
         caller: Data<&Caller>,
         body: Body<ConfirmEmailChange>,
     ) -> Result<Answer<202, MailSent>, Failure<ConfirmFails>> {
-        let ConfirmEmailChange { token, password, new_email } = body.0;
-        let sent = flow.confirm(&caller, &token.0, password.0, &new_email.0).await.map_err(refused)?;
-        Ok(Answer(MailSent { sent_to: sent.sent_to.to_string(), expires_at: rfc3339(sent.expires_at) }))
+        let ConfirmEmailChange {
+            token,
+            password,
+            new_email,
+        } = body.0;
+        let sent = flow
+            .confirm(&caller, &token.0, password.0, &new_email.0)
+            .await
+            .map_err(refused)?;
+        Ok(Answer(MailSent {
+            sent_to: sent.sent_to.to_string(),
+            expires_at: rfc3339(sent.expires_at),
+        }))
     }
 
     /// Activate the new address
     ///
     /// Tells the old address, with a way back, then puts the new one in place.
-    #[oai(path = "/activate", method = "post", operation_id = "activateEmailChange")]
+    #[oai(
+        path = "/activate",
+        method = "post",
+        operation_id = "activateEmailChange"
+    )]
     async fn activate(
         &self,
         flow: Data<&EmailChange>,
         caller: Data<&Caller>,
         body: Body<LinkToken>,
     ) -> Result<Answer<200, Activated>, Failure<ActivateFails>> {
-        let activated = flow.activate(&caller, &body.0.token.0).await.map_err(refused)?;
-        Ok(Answer(Activated { status: activated.status.into(), email: activated.email }))
+        let activated = flow
+            .activate(&caller, &body.0.token.0)
+            .await
+            .map_err(refused)?;
+        Ok(Answer(Activated {
+            status: activated.status.into(),
+            email: activated.email,
+        }))
     }
 
     /// Cancel a change
@@ -240,8 +274,12 @@ impl EmailChangeApi {
         caller: Data<&Caller>,
         body: Body<LinkToken>,
     ) -> Result<Answer<200, Cancelled>, Failure<CancelFails>> {
-        flow.cancel(&caller, &body.0.token.0).await.map_err(refused)?;
-        Ok(Answer(Cancelled { status: CancellationStatus::Cancelled }))
+        flow.cancel(&caller, &body.0.token.0)
+            .await
+            .map_err(refused)?;
+        Ok(Answer(Cancelled {
+            status: CancellationStatus::Cancelled,
+        }))
     }
 
     /// Undo a change
@@ -256,8 +294,14 @@ impl EmailChangeApi {
         body: Body<UndoEmailChange>,
     ) -> Result<Answer<200, Undone>, Failure<UndoFails>> {
         let UndoEmailChange { token, password } = body.0;
-        let undone = flow.undo(&caller, &token.0, password.0).await.map_err(refused)?;
-        Ok(Answer(Undone { status: undone.status.into(), email: undone.email }))
+        let undone = flow
+            .undo(&caller, &token.0, password.0)
+            .await
+            .map_err(refused)?;
+        Ok(Answer(Undone {
+            status: undone.status.into(),
+            email: undone.email,
+        }))
     }
 
     /// Inspect a link
@@ -270,7 +314,10 @@ impl EmailChangeApi {
         caller: Data<&Caller>,
         body: Body<LinkToken>,
     ) -> Result<Answer<200, InspectedLink>, Failure<InspectFails>> {
-        let inspected = flow.inspect(&caller, &body.0.token.0).await.map_err(Failure::from)?;
+        let inspected = flow
+            .inspect(&caller, &body.0.token.0)
+            .await
+            .map_err(Failure::from)?;
         Ok(Answer(InspectedLink {
             kind: inspected.kind.into(),
             state: inspected.state.into(),
@@ -333,25 +380,36 @@ const NEW: &str = "ann@new.example";
 
 impl Example for MailSent {
     fn example() -> Self {
-        Self { sent_to: "a***@example.com".to_owned(), expires_at: SOON.to_owned() }
+        Self {
+            sent_to: "a***@example.com".to_owned(),
+            expires_at: SOON.to_owned(),
+        }
     }
 }
 
 impl Example for Activated {
     fn example() -> Self {
-        Self { status: ActivationStatus::Activated, email: NEW.to_owned() }
+        Self {
+            status: ActivationStatus::Activated,
+            email: NEW.to_owned(),
+        }
     }
 }
 
 impl Example for Cancelled {
     fn example() -> Self {
-        Self { status: CancellationStatus::Cancelled }
+        Self {
+            status: CancellationStatus::Cancelled,
+        }
     }
 }
 
 impl Example for Undone {
     fn example() -> Self {
-        Self { status: UndoStatus::Undone, email: "ann@example.com".to_owned() }
+        Self {
+            status: UndoStatus::Undone,
+            email: "ann@example.com".to_owned(),
+        }
     }
 }
 

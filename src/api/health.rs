@@ -21,5 +21,7 @@ pub(crate) async fn readyz(users: Data<&Users>, caller: Data<&Caller>) -> poem::
 }
 
 fn ok() -> Response {
-    Response::builder().content_type("application/json").body(r#"{"status":"ok"}"#)
+    Response::builder()
+        .content_type("application/json")
+        .body(r#"{"status":"ok"}"#)
 }

@@ -11,7 +11,9 @@ use poem::error::ResponseError;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem::{IntoResponse, Response};
 use poem_openapi::payload::Payload;
-use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{
+    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
+};
 use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Enum, Object};
 
@@ -91,10 +93,14 @@ impl Code {
             Self::LinkExpired | Self::LinkUsed => StatusCode::GONE,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::InvalidEmail | Self::SameEmail | Self::Undeliverable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::InvalidEmail | Self::SameEmail | Self::Undeliverable => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Overloaded | Self::MailUnavailable | Self::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::MailUnavailable | Self::DatabaseUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -102,24 +108,36 @@ impl Code {
     fn detail(self) -> &'static str {
         match self {
             Self::MalformedRequest => "The request is not what this operation asks for.",
-            Self::InvalidLink => "This is not a link of this service, or not one for this step. Open the link from the mail again.",
-            Self::Unauthenticated => "Sign in first: there is no valid access token, or no such user and password.",
+            Self::InvalidLink => {
+                "This is not a link of this service, or not one for this step. Open the link from the mail again."
+            }
+            Self::Unauthenticated => {
+                "Sign in first: there is no valid access token, or no such user and password."
+            }
             Self::WrongPassword => "The password is wrong.",
             Self::NotFound => "There is nothing at this path.",
             Self::MethodNotAllowed => "This path takes another method; the Allow header names it.",
             Self::RequestTimeout => "The request did not arrive in time. Send it again.",
             Self::EmailTaken => "Another account has this address.",
             Self::LinkExpired => "The link has expired. Ask for a new one.",
-            Self::LinkUsed => "The link was used or stopped, or the account has changed since. Ask for a new one.",
+            Self::LinkUsed => {
+                "The link was used or stopped, or the account has changed since. Ask for a new one."
+            }
             Self::PayloadTooLarge => "The body is larger than 16 KiB.",
             Self::UnsupportedMediaType => "Send the body as application/json.",
             Self::InvalidEmail => "This is not an e-mail address that mail can be sent to.",
             Self::SameEmail => "The account already has this address.",
             Self::Undeliverable => "The mail server refuses this mailbox. Check the address.",
             Self::RateLimited => "Too many tries. Wait as long as Retry-After says.",
-            Self::Internal => "Something went wrong in the service. Give its operators the request id.",
-            Self::Overloaded => "The service has too much to do. Nothing has changed; try again shortly.",
-            Self::MailUnavailable => "The mail could not be sent. Nothing has changed; try again shortly.",
+            Self::Internal => {
+                "Something went wrong in the service. Give its operators the request id."
+            }
+            Self::Overloaded => {
+                "The service has too much to do. Nothing has changed; try again shortly."
+            }
+            Self::MailUnavailable => {
+                "The mail could not be sent. Nothing has changed; try again shortly."
+            }
             Self::DatabaseUnavailable => "The database could not be reached. Try again shortly.",
         }
     }
@@ -204,36 +222,62 @@ impl Problem {
     #[must_use]
     pub fn new(code: Code) -> Self {
         let retry_after = (code.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY);
-        Self { code, field: None, retry_after, allow: None, token_shown: false }
+        Self {
+            code,
+            field: None,
+            retry_after,
+            allow: None,
+            token_shown: false,
+        }
     }
 
     /// Too many tries.
     #[must_use]
     pub fn limited(wait: Wait) -> Self {
-        Self { retry_after: Some(wait.0), ..Self::new(Code::RateLimited) }
+        Self {
+            retry_after: Some(wait.0),
+            ..Self::new(Code::RateLimited)
+        }
     }
 
     /// Another method than the path takes.
     #[must_use]
     pub fn method_not_allowed(allow: &'static str) -> Self {
-        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed) }
+        Self {
+            allow: Some(allow),
+            ..Self::new(Code::MethodNotAllowed)
+        }
     }
 
     /// Not signed in, and whether a token was shown (RFC 6750, section 3.1).
     #[must_use]
     pub fn unauthenticated(token_shown: bool) -> Self {
-        Self { token_shown, ..Self::new(Code::Unauthenticated) }
+        Self {
+            token_shown,
+            ..Self::new(Code::Unauthenticated)
+        }
     }
 
-    pub(crate) fn malformed(pointer: Option<&str>, message: &'static str) -> Self {
-        let pointer = pointer.unwrap_or_default().to_owned();
-        let field = Some(FieldError { pointer, message: message.to_owned() });
-        Self { field, ..Self::new(Code::MalformedRequest) }
+    pub(crate) fn malformed(pointer: &str, message: &'static str) -> Self {
+        let field = Some(FieldError {
+            pointer: pointer.to_owned(),
+            message: message.to_owned(),
+        });
+        Self {
+            field,
+            ..Self::new(Code::MalformedRequest)
+        }
     }
 
     fn of_field(code: Code, pointer: &str) -> Self {
-        let field = Some(FieldError { pointer: pointer.to_owned(), message: code.detail().to_owned() });
-        Self { field, ..Self::new(code) }
+        let field = Some(FieldError {
+            pointer: pointer.to_owned(),
+            message: code.detail().to_owned(),
+        });
+        Self {
+            field,
+            ..Self::new(code)
+        }
     }
 
     /// The document, for the request of that id.
@@ -259,14 +303,24 @@ impl Problem {
             .body(self.document(request_id).to_string());
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(wait.as_secs().max(1)),
+            );
         }
         if let Some(allow) = self.allow {
             headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         if self.code == Code::Unauthenticated {
-            let challenge = if self.token_shown { "Bearer error=\"invalid_token\"" } else { "Bearer" };
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            let challenge = if self.token_shown {
+                "Bearer error=\"invalid_token\""
+            } else {
+                "Bearer"
+            };
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
         }
         response
     }
@@ -352,6 +406,7 @@ impl From<AccessError> for Problem {
 impl From<SignInError> for Problem {
     fn from(error: SignInError) -> Self {
         match error {
+            SignInError::Off => Self::new(Code::NotFound),
             SignInError::Unauthenticated => Self::unauthenticated(false),
             SignInError::Limited(wait) => Self::limited(wait),
             SignInError::Overloaded(_) => Self::new(Code::Overloaded),
@@ -377,7 +432,9 @@ impl From<ConfirmError> for Problem {
             ConfirmError::InvalidEmail(_) => Self::of_field(Code::InvalidEmail, "/new_email"),
             ConfirmError::SameEmail => Self::of_field(Code::SameEmail, "/new_email"),
             ConfirmError::Password(refused) => refused.into(),
-            ConfirmError::Delivery(DeliveryError::Undeliverable) => Self::of_field(Code::Undeliverable, "/new_email"),
+            ConfirmError::Delivery(DeliveryError::Undeliverable) => {
+                Self::of_field(Code::Undeliverable, "/new_email")
+            }
             ConfirmError::Delivery(error) => error.into(),
             ConfirmError::Database(error) => error.into(),
             ConfirmError::Defect(defect) => defect.into(),
@@ -480,10 +537,15 @@ impl<O: Fails> ApiResponse for Failure<O> {
             description: describe(status),
             status: Some(status),
             status_range: None,
-            content: vec![MetaMediaType { content_type: ProblemPayload::CONTENT_TYPE, schema: ProblemPayload::schema_ref() }],
+            content: vec![MetaMediaType {
+                content_type: ProblemPayload::CONTENT_TYPE,
+                schema: ProblemPayload::schema_ref(),
+            }],
             headers: headers(status),
         });
-        MetaResponses { responses: responses.collect() }
+        MetaResponses {
+            responses: responses.collect(),
+        }
     }
 
     fn register(registry: &mut Registry) {
@@ -496,6 +558,7 @@ fn describe(status: u16) -> &'static str {
         400 => "The request is malformed, or the link is not one for this step.",
         401 => "Not signed in.",
         403 => "The password is wrong.",
+        404 => "This operation is not offered here.",
         408 => "The body did not arrive in time.",
         409 => "Another account has the address.",
         410 => "The link has expired, was used or stopped, or the account has changed since.",
@@ -518,8 +581,16 @@ fn headers(status: u16) -> Vec<MetaHeader> {
         schema: MetaSchemaRef::Inline(Box::new(schema)),
     };
     match status {
-        401 => vec![header("WWW-Authenticate", "RFC 6750, section 3.", MetaSchema::new("string"))],
-        429 | 503 => vec![header("Retry-After", "Whole seconds to wait.", MetaSchema::new("integer"))],
+        401 => vec![header(
+            "WWW-Authenticate",
+            "RFC 6750, section 3.",
+            MetaSchema::new("string"),
+        )],
+        429 | 503 => vec![header(
+            "Retry-After",
+            "Whole seconds to wait.",
+            MetaSchema::new("integer"),
+        )],
         _ => vec![],
     }
 }

@@ -1,8 +1,8 @@
 //! Signing in, and who is signed in.
 
 use poem::web::Data;
-use poem_openapi::{Object, OpenApi};
 use poem_openapi::types::Example;
+use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
 use super::body::{Answer, Body, Secret, Text};
@@ -37,7 +37,11 @@ pub(crate) struct Session {
 
 impl Example for Session {
     fn example() -> Self {
-        Self { access_token: "eyJ0eXAiOiJyZWFkZHJlc3MtYWNjZXNzK2p3dCJ9.e30.c2ln".to_owned(), token_type: "Bearer".to_owned(), expires_in: 900 }
+        Self {
+            access_token: "eyJ0eXAiOiJyZWFkZHJlc3MtYWNjZXNzK2p3dCJ9.e30.c2ln".to_owned(),
+            token_type: "Bearer".to_owned(),
+            expires_in: 900,
+        }
     }
 }
 
@@ -53,13 +57,16 @@ pub(crate) struct CurrentUser {
 
 impl Example for CurrentUser {
     fn example() -> Self {
-        Self { id: "019aa2b4-0000-7000-8000-000000000001".to_owned(), email: "ann@example.com".to_owned() }
+        Self {
+            id: "019aa2b4-0000-7000-8000-000000000001".to_owned(),
+            email: "ann@example.com".to_owned(),
+        }
     }
 }
 
 pub(crate) struct SignInFails;
 impl Fails for SignInFails {
-    const WITH: &'static [u16] = &[400, 401, 408, 413, 415, 429, 500, 503];
+    const WITH: &'static [u16] = &[400, 401, 404, 408, 413, 415, 429, 500, 503];
 }
 
 pub(crate) struct GetCurrentUserFails;
@@ -81,7 +88,10 @@ impl SessionApi {
         body: Body<SignIn>,
     ) -> Result<Answer<200, Session>, Failure<SignInFails>> {
         let SignIn { email, password } = body.0;
-        let session = access.sign_in(&caller, &email.0, password.0).await.map_err(Failure::from)?;
+        let session = access
+            .sign_in(&caller, &email.0, password.0)
+            .await
+            .map_err(Failure::from)?;
         Ok(Answer(Session {
             access_token: session.access_token,
             token_type: "Bearer".to_owned(),
@@ -93,7 +103,14 @@ impl SessionApi {
     ///
     /// The account that the access token is of, with its address as it is now.
     #[oai(path = "/me", method = "get", operation_id = "getCurrentUser")]
-    async fn get_current_user(&self, user: SignedIn) -> Result<Answer<200, CurrentUser>, Failure<GetCurrentUserFails>> {
-        Ok(Answer(CurrentUser { id: user.0.id.to_string(), email: user.0.email }))
+    #[expect(clippy::unused_async, reason = "the framework wants it")]
+    async fn get_current_user(
+        &self,
+        user: SignedIn,
+    ) -> Result<Answer<200, CurrentUser>, Failure<GetCurrentUserFails>> {
+        Ok(Answer(CurrentUser {
+            id: user.0.id.to_string(),
+            email: user.0.email,
+        }))
     }
 }

@@ -58,7 +58,10 @@ impl EmailChange {
     ///
     /// [`ActivateError`].
     pub async fn activate(&self, caller: &Caller, token: &str) -> Result<Activated, ActivateError> {
-        let link = self.links.check::<Activate>(token).map_err(LinkRefused::from)?;
+        let link = self
+            .links
+            .check::<Activate>(token)
+            .map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
         let user = self.user_of(link.user_id(), caller.deadline).await??;
         if link.claims().is_done(&user) {
@@ -68,26 +71,40 @@ impl EmailChange {
             return Err(LinkRefused::Used.into());
         }
         // What we signed was canonical; parsing it again only brings the type back.
-        let new_email = EmailAddress::parse(&link.claims().new_email).map_err(|_| LinkRefused::Invalid)?;
+        let new_email =
+            EmailAddress::parse(&link.claims().new_email).map_err(|_| LinkRefused::Invalid)?;
         if self.users.is_taken(&new_email, caller.deadline).await? {
             return Err(ActivateError::EmailTaken);
         }
 
         let (notice, opens_window) = self.notice(caller, &link, &user)?;
         let (flow, caller) = (self.clone(), *caller);
-        self.to_the_end(async move { flow.replace_address(&caller, &link, &user, &new_email, notice, opens_window).await })
-            .await
+        self.to_the_end(async move {
+            flow.replace_address(&caller, &link, &user, &new_email, notice, opens_window)
+                .await
+        })
+        .await
     }
 
     /// The mail to the old address. A change inside a running window gets no undo link of its own:
     /// a thief could otherwise outrun the owner, or undo back to an address of theirs.
-    fn notice(&self, caller: &Caller, link: &Link<Activate>, user: &User) -> Result<(Mail, bool), Defect> {
+    fn notice(
+        &self,
+        caller: &Caller,
+        link: &Link<Activate>,
+        user: &User,
+    ) -> Result<(Mail, bool), Defect> {
         let when = self.circumstances(caller);
-        if user.undo_opened_at.is_some_and(|opened_at| self.links.window_runs(opened_at)) {
+        if user
+            .undo_opened_at
+            .is_some_and(|opened_at| self.links.window_runs(opened_at))
+        {
             return Ok((self.letters.changing(&user.email, None, when)?, false));
         }
         let undo = self.links.issue_undo(user, link.claims().opened_at)?;
-        let notice = self.letters.changing(&user.email, Some((&undo.token, undo.expires_at)), when)?;
+        let notice =
+            self.letters
+                .changing(&user.email, Some((&undo.token, undo.expires_at)), when)?;
         Ok((notice, true))
     }
 
@@ -111,14 +128,22 @@ impl EmailChange {
         let change = Change {
             email: Some(new_email.as_str()),
             nonce: random::nonce().map_err(Defect::from)?,
-            undo_opened_at: if told && opens_window { Some(link.claims().opened_at) } else { user.undo_opened_at },
+            undo_opened_at: if told && opens_window {
+                Some(link.claims().opened_at)
+            } else {
+                user.undo_opened_at
+            },
         };
         match self.users.replace(user, &change, caller.deadline).await? {
             Replaced::Done => {}
             Replaced::EmailTaken => return Err(ActivateError::EmailTaken),
             Replaced::Stale => {
                 let now = self.user_of(user.id.as_str(), caller.deadline).await??;
-                return if link.claims().is_done(&now) { Ok(already_active(now)) } else { Err(LinkRefused::Used.into()) };
+                return if link.claims().is_done(&now) {
+                    Ok(already_active(now))
+                } else {
+                    Err(LinkRefused::Used.into())
+                };
             }
         }
         self.send_afterwards(self.letters.changed(new_email.as_str()), "changed");
@@ -126,10 +151,16 @@ impl EmailChange {
             user_id = %user.id, from = masked(&user.email), to = masked(new_email.as_str()), kid = link.kid(), told,
             "email_change.activated"
         );
-        Ok(Activated { status: Activation::Activated, email: new_email.to_string() })
+        Ok(Activated {
+            status: Activation::Activated,
+            email: new_email.to_string(),
+        })
     }
 }
 
 fn already_active(user: User) -> Activated {
-    Activated { status: Activation::AlreadyActive, email: user.email }
+    Activated {
+        status: Activation::AlreadyActive,
+        email: user.email,
+    }
 }

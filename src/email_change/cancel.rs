@@ -37,7 +37,10 @@ impl EmailChange {
     ///
     /// [`CancelError`].
     pub async fn cancel(&self, caller: &Caller, token: &str) -> Result<(), CancelError> {
-        let link = self.links.check::<Cancel>(token).map_err(LinkRefused::from)?;
+        let link = self
+            .links
+            .check::<Cancel>(token)
+            .map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
         for _ in 0..TRIES {
             let user = self.user_of(link.user_id(), caller.deadline).await??;
@@ -45,7 +48,11 @@ impl EmailChange {
                 return Err(LinkRefused::Used.into());
             }
             let nonce = random::nonce().map_err(Defect::from)?;
-            let change = Change { email: None, nonce, undo_opened_at: user.undo_opened_at };
+            let change = Change {
+                email: None,
+                nonce,
+                undo_opened_at: user.undo_opened_at,
+            };
             if self.users.replace(&user, &change, caller.deadline).await? == Replaced::Done {
                 self.send_afterwards(self.letters.cancelled(&user.email), "cancelled");
                 tracing::info!(user_id = %user.id, email = masked(&user.email), kid = link.kid(), "email_change.cancelled");

@@ -67,7 +67,10 @@ impl EmailChange {
         password: Password,
         new_email: &str,
     ) -> Result<Confirmed, ConfirmError> {
-        let link = self.links.check::<Confirm>(token).map_err(LinkRefused::from)?;
+        let link = self
+            .links
+            .check::<Confirm>(token)
+            .map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
         let new_email = EmailAddress::parse(new_email)?;
         let user = self.user_of(link.user_id(), caller.deadline).await??;
@@ -82,16 +85,22 @@ impl EmailChange {
 
         let place = self.lane.place().map_err(PasswordRefused::from)?;
         self.charge_password(&user, caller.deadline).await?;
-        let charges = self.limits.recipient(user.id.as_str(), new_email.as_str()).map_err(limited)?;
+        let charges = self
+            .limits
+            .recipient(user.id.as_str(), new_email.as_str())
+            .map_err(limited)?;
         verify(place, password, &user.password_hash).await?;
 
-        let taken = self.users.is_taken(&new_email, caller.deadline).await?;
-        let activate = self.links.issue_activate(&user, next_nonce, &new_email, link.issued_at());
+        let is_taken = self.users.is_taken(&new_email, caller.deadline).await?;
+        let activate = self
+            .links
+            .issue_activate(&user, next_nonce, &new_email, link.issued_at());
         let expires_at = activate.expires_at;
-        let mail = if taken {
+        let mail = if is_taken {
             self.letters.taken(&new_email, self.circumstances(caller))
         } else {
-            self.letters.activate(&new_email, &user.email, &activate.token, expires_at)
+            self.letters
+                .activate(&new_email, &user.email, &activate.token, expires_at)
         }
         .map_err(Defect::from)?;
 
@@ -99,22 +108,42 @@ impl EmailChange {
         self.to_the_end(async move {
             flow.send(mail, deadline).await?;
             charges.into_iter().for_each(Charge::keep);
-            if repeated { Ok(()) } else { flow.advance(&user, next_nonce, deadline).await }
+            if repeated {
+                Ok(())
+            } else {
+                flow.advance(&user, next_nonce, deadline).await
+            }
         })
         .await?;
 
         tracing::info!(%user_id, sent_to = masked(new_email.as_str()), kid = link.kid(), repeated, "email_change.confirmed");
-        Ok(Confirmed { sent_to: new_email, expires_at })
+        Ok(Confirmed {
+            sent_to: new_email,
+            expires_at,
+        })
     }
 
-    async fn advance(&self, user: &User, next_nonce: i64, deadline: Deadline) -> Result<(), ConfirmError> {
-        let change = Change { email: None, nonce: next_nonce, undo_opened_at: user.undo_opened_at };
+    async fn advance(
+        &self,
+        user: &User,
+        next_nonce: i64,
+        deadline: Deadline,
+    ) -> Result<(), ConfirmError> {
+        let change = Change {
+            email: None,
+            nonce: next_nonce,
+            undo_opened_at: user.undo_opened_at,
+        };
         if self.users.replace(user, &change, deadline).await? == Replaced::Done {
             return Ok(());
         }
         let now = self.user_of(user.id.as_str(), deadline).await??;
         // This same confirm, pressed twice, may have been faster with the other press.
-        if now.nonce == Some(next_nonce) { Ok(()) } else { Err(LinkRefused::Used.into()) }
+        if now.nonce == Some(next_nonce) {
+            Ok(())
+        } else {
+            Err(LinkRefused::Used.into())
+        }
     }
 }
 

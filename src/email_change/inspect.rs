@@ -67,25 +67,43 @@ impl EmailChange {
     pub async fn inspect(&self, caller: &Caller, token: &str) -> Result<Inspection, InspectError> {
         if let Ok(link) = self.links.read::<Confirm>(token) {
             let holds = |user: &User| state(self.links.confirm_holds(&link, user));
-            return self.report(caller, LinkKind::Confirm, &link, None, holds).await;
+            return self
+                .report(caller, LinkKind::Confirm, &link, None, holds)
+                .await;
         }
         if let Ok(link) = self.links.read::<Activate>(token) {
             let new_email = Some(link.claims().new_email.clone());
             let holds = |user: &User| {
-                if link.claims().is_done(user) { LinkState::AlreadyActive } else { state(self.links.activate_holds(&link, user)) }
+                if link.claims().is_done(user) {
+                    LinkState::AlreadyActive
+                } else {
+                    state(self.links.activate_holds(&link, user))
+                }
             };
-            return self.report(caller, LinkKind::Activate, &link, new_email, holds).await;
+            return self
+                .report(caller, LinkKind::Activate, &link, new_email, holds)
+                .await;
         }
         if let Ok(link) = self.links.read::<Cancel>(token) {
             let holds = |user: &User| state(self.links.cancel_holds(&link, user));
-            return self.report(caller, LinkKind::Cancel, &link, None, holds).await;
+            return self
+                .report(caller, LinkKind::Cancel, &link, None, holds)
+                .await;
         }
         let link = self.links.read::<Undo>(token).map_err(LinkRefused::from)?;
-        let old = self.links.open_undo(&link).map_err(|_: LinkError| LinkRefused::Invalid)?;
+        let old = self
+            .links
+            .open_undo(&link)
+            .map_err(|_: LinkError| LinkRefused::Invalid)?;
         let holds = |user: &User| {
-            if old.is_done(user) { LinkState::AlreadyUndone } else { state(user.undo_opened_at == Some(old.opened_at)) }
+            if old.is_done(user) {
+                LinkState::AlreadyUndone
+            } else {
+                state(user.undo_opened_at == Some(old.opened_at))
+            }
         };
-        self.report(caller, LinkKind::Undo, &link, None, holds).await
+        self.report(caller, LinkKind::Undo, &link, None, holds)
+            .await
     }
 
     async fn report<K: Kind>(
@@ -98,11 +116,24 @@ impl EmailChange {
     ) -> Result<Inspection, InspectError> {
         Span::current().record("kid", link.kid());
         let user = self.user_of(link.user_id(), caller.deadline).await??;
-        let state = if self.links.has_expired(link) { LinkState::Expired } else { holds(&user) };
-        Ok(Inspection { kind, state, expires_at: link.expires_at(), new_email })
+        let state = if self.links.has_expired(link) {
+            LinkState::Expired
+        } else {
+            holds(&user)
+        };
+        Ok(Inspection {
+            kind,
+            state,
+            expires_at: link.expires_at(),
+            new_email,
+        })
     }
 }
 
 fn state(holds: bool) -> LinkState {
-    if holds { LinkState::Usable } else { LinkState::Used }
+    if holds {
+        LinkState::Usable
+    } else {
+        LinkState::Used
+    }
 }

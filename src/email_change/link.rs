@@ -172,14 +172,14 @@ impl Links {
     #[must_use]
     pub fn issue_confirm(&self, user: &User) -> Issued {
         let fp = fingerprint(self.keys().signing(), user, user.nonce);
-        self.issue(user, self.from_now::<Confirm>(), Confirm { fp })
+        self.issue(user, self.end_of::<Confirm>(), Confirm { fp })
     }
 
     /// A link that kills every confirm and activate link of this account and address.
     #[must_use]
     pub fn issue_cancel(&self, user: &User) -> Issued {
         let fp = cancel_fingerprint(self.keys().signing(), user);
-        self.issue(user, self.from_now::<Cancel>(), Cancel { fp })
+        self.issue(user, self.end_of::<Cancel>(), Cancel { fp })
     }
 
     /// A link to *activate* `new_email` with. It holds once the row's nonce is `next_nonce`.
@@ -192,8 +192,12 @@ impl Links {
         opened_at: i64,
     ) -> Issued {
         let fp = fingerprint(self.keys().signing(), user, Some(next_nonce));
-        let claims = Activate { fp, new_email: new_email.to_string(), opened_at };
-        self.issue(user, self.from_now::<Activate>(), claims)
+        let claims = Activate {
+            fp,
+            new_email: new_email.to_string(),
+            opened_at,
+        };
+        self.issue(user, self.end_of::<Activate>(), claims)
     }
 
     /// A link back to the row's address of now, until the window opened at `opened_at` ends.
@@ -211,7 +215,10 @@ impl Links {
             Ok(plain) => Zeroizing::new(plain),
             Err(_) => unreachable!("strings and numbers serialise"),
         };
-        let sealed = self.keys().signing().seal(&seal_context(user.id.as_str()), &plain)?;
+        let sealed = self
+            .keys()
+            .signing()
+            .seal(&seal_context(user.id.as_str()), &plain)?;
         Ok(self.issue(user, self.window_end(opened_at), Undo { sealed }))
     }
 
@@ -248,8 +255,13 @@ impl Links {
     pub fn read<K: Kind>(&self, token: &str) -> Result<Link<K>, LinkError> {
         let kind = self.kind::<K>();
         let (_, signature) = token.rsplit_once('.').ok_or(LinkError::Invalid)?;
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| LinkError::Invalid)?;
-        let token = self.jwts.read(kind, token).map_err(|_| LinkError::Invalid)?;
+        let signature = URL_SAFE_NO_PAD
+            .decode(signature)
+            .map_err(|_| LinkError::Invalid)?;
+        let token = self
+            .jwts
+            .read(kind, token)
+            .map_err(|_| LinkError::Invalid)?;
         Ok(Link { token, signature })
     }
 
@@ -275,7 +287,8 @@ impl Links {
     #[must_use]
     pub fn cancel_holds(&self, link: &Link<Cancel>, user: &User) -> bool {
         let parts = [user.id.as_str().as_bytes(), user.email.as_bytes()];
-        self.key_of(link).is_some_and(|key| matches(key, CANCEL_TAG, &parts, &link.token.claims.fp))
+        self.key_of(link)
+            .is_some_and(|key| matches(key, CANCEL_TAG, &parts, &link.token.claims.fp))
     }
 
     /// Opens an undo link.
@@ -312,12 +325,17 @@ impl Links {
     }
 
     fn issue<K: Kind>(&self, user: &User, expires_at: i64, claims: K) -> Issued {
-        let token = self.jwts.issue(self.kind::<K>(), user.id.as_str(), expires_at, claims);
+        let token = self
+            .jwts
+            .issue(self.kind::<K>(), user.id.as_str(), expires_at, claims);
         Issued { token, expires_at }
     }
 
-    fn from_now<K: Kind>(&self) -> i64 {
-        self.jwts.clock().seconds().saturating_add(seconds_of(K::lifetime(&self.lifetimes)))
+    fn end_of<K: Kind>(&self) -> i64 {
+        self.jwts
+            .clock()
+            .seconds()
+            .saturating_add(seconds_of(K::lifetime(&self.lifetimes)))
     }
 
     fn kind<K: Kind>(&self) -> TokenKind {
@@ -330,7 +348,8 @@ impl Links {
 
     fn fingerprint_matches<K>(&self, link: &Link<K>, fp: &str, user: &User) -> bool {
         let nonce = nonce_bytes(user.nonce);
-        self.key_of(link).is_some_and(|key| matches(key, LINK_TAG, &parts_of(user, &nonce), fp))
+        self.key_of(link)
+            .is_some_and(|key| matches(key, LINK_TAG, &parts_of(user, &nonce), fp))
     }
 
     fn key_of<K>(&self, link: &Link<K>) -> Option<&Key> {
@@ -409,7 +428,12 @@ fn cancel_fingerprint(key: &Key, user: &User) -> String {
 }
 
 fn parts_of<'a>(user: &'a User, nonce: &'a [u8]) -> [&'a [u8]; 4] {
-    [user.id.as_str().as_bytes(), user.email.as_bytes(), user.password_hash.as_bytes(), nonce]
+    [
+        user.id.as_str().as_bytes(),
+        user.email.as_bytes(),
+        user.password_hash.as_bytes(),
+        nonce,
+    ]
 }
 
 /// No nonce is a value of its own: empty, where every nonce has eight bytes.
@@ -418,10 +442,11 @@ fn nonce_bytes(nonce: Option<i64>) -> Vec<u8> {
 }
 
 fn matches(key: &Key, tag: &str, parts: &[&[u8]], fp: &str) -> bool {
-    URL_SAFE_NO_PAD.decode(fp).is_ok_and(|expected| key.mac_matches(tag, parts, &expected))
+    URL_SAFE_NO_PAD
+        .decode(fp)
+        .is_ok_and(|expected| key.mac_matches(tag, parts, &expected))
 }
 
 fn seal_context(user_id: &str) -> Vec<u8> {
     [b"readdress/v1/undo\0", user_id.as_bytes()].concat()
 }
-

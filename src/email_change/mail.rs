@@ -72,10 +72,22 @@ macro_rules! embedded {
 }
 
 const TEMPLATES: [(&str, &str); 16] = embedded![
-    "layout.html", "button.html",
-    "confirm.txt", "confirm.html", "activate.txt", "activate.html", "taken.txt", "taken.html",
-    "changing.txt", "changing.html", "changed.txt", "changed.html",
-    "cancelled.txt", "cancelled.html", "undone.txt", "undone.html",
+    "layout.html",
+    "button.html",
+    "confirm.txt",
+    "confirm.html",
+    "activate.txt",
+    "activate.html",
+    "taken.txt",
+    "taken.html",
+    "changing.txt",
+    "changing.html",
+    "changed.txt",
+    "changed.html",
+    "cancelled.txt",
+    "cancelled.html",
+    "undone.txt",
+    "undone.html",
 ];
 
 impl Letters {
@@ -87,11 +99,22 @@ impl Letters {
     pub fn new(service: String, links: LinkTemplates) -> Result<Self, TemplateError> {
         let mut templates = Environment::new();
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.set_syntax(SyntaxConfig::builder().trim_blocks(true).build().map_err(|source| failed("syntax", source))?);
+        templates.set_syntax(
+            SyntaxConfig::builder()
+                .trim_blocks(true)
+                .build()
+                .map_err(|source| failed("syntax", source))?,
+        );
         for (name, source) in TEMPLATES {
-            templates.add_template(name, source).map_err(|source| failed(name, source))?;
+            templates
+                .add_template(name, source)
+                .map_err(|source| failed(name, source))?;
         }
-        Ok(Self { templates, links, service })
+        Ok(Self {
+            templates,
+            links,
+            service,
+        })
     }
 
     /// To the current address: here is the link to type the new one, and the way to stop it.
@@ -99,14 +122,25 @@ impl Letters {
     /// # Errors
     ///
     /// [`TemplateError`].
-    pub fn confirm(&self, to: &str, confirm: &str, expires_at: i64, cancel: &str, when: Circumstances) -> Result<Mail, TemplateError> {
-        self.render("confirm", to, context! {
-            link => with_token(&self.links.confirm, confirm),
-            cancel_link => with_token(&self.links.cancel, cancel),
-            expires => for_people(expires_at),
-            asked => for_people(when.at),
-            client => when.from.to_string(),
-        })
+    pub fn confirm(
+        &self,
+        to: &str,
+        confirm: &str,
+        expires_at: i64,
+        cancel: &str,
+        when: Circumstances,
+    ) -> Result<Mail, TemplateError> {
+        self.render(
+            "confirm",
+            to,
+            context! {
+                link => with_token(&self.links.confirm, confirm),
+                cancel_link => with_token(&self.links.cancel, cancel),
+                expires => for_people(expires_at),
+                asked => for_people(when.at),
+                client => when.from.to_string(),
+            },
+        )
     }
 
     /// To the new address: press here if it is yours.
@@ -114,12 +148,22 @@ impl Letters {
     /// # Errors
     ///
     /// [`TemplateError`].
-    pub fn activate(&self, to: &EmailAddress, current: &str, token: &str, expires_at: i64) -> Result<Mail, TemplateError> {
-        self.render("activate", to.as_str(), context! {
-            current => masked(current),
-            link => with_token(&self.links.activate, token),
-            expires => for_people(expires_at),
-        })
+    pub fn activate(
+        &self,
+        to: &EmailAddress,
+        current: &str,
+        token: &str,
+        expires_at: i64,
+    ) -> Result<Mail, TemplateError> {
+        self.render(
+            "activate",
+            to.as_str(),
+            context! {
+                current => masked(current),
+                link => with_token(&self.links.activate, token),
+                expires => for_people(expires_at),
+            },
+        )
     }
 
     /// To the owner of an address that somebody else typed.
@@ -128,7 +172,11 @@ impl Letters {
     ///
     /// [`TemplateError`].
     pub fn taken(&self, to: &EmailAddress, when: Circumstances) -> Result<Mail, TemplateError> {
-        self.render("taken", to.as_str(), context! { asked => for_people(when.at) })
+        self.render(
+            "taken",
+            to.as_str(),
+            context! { asked => for_people(when.at) },
+        )
     }
 
     /// To the old address, before it is replaced; `undo` is the link and its end, if this change
@@ -137,13 +185,22 @@ impl Letters {
     /// # Errors
     ///
     /// [`TemplateError`].
-    pub fn changing(&self, to: &str, undo: Option<(&str, i64)>, when: Circumstances) -> Result<Mail, TemplateError> {
-        self.render("changing", to, context! {
-            undo_link => undo.map(|(token, _)| with_token(&self.links.undo, token)),
-            undo_until => undo.map(|(_, until)| for_people(until)),
-            asked => for_people(when.at),
-            client => when.from.to_string(),
-        })
+    pub fn changing(
+        &self,
+        to: &str,
+        undo: Option<(&str, i64)>,
+        when: Circumstances,
+    ) -> Result<Mail, TemplateError> {
+        self.render(
+            "changing",
+            to,
+            context! {
+                undo_link => undo.map(|(token, _)| with_token(&self.links.undo, token)),
+                undo_until => undo.map(|(_, until)| for_people(until)),
+                asked => for_people(when.at),
+                client => when.from.to_string(),
+            },
+        )
     }
 
     /// To the new address, after it was activated.
@@ -177,7 +234,10 @@ impl Letters {
         let facts = context! { service => self.service.as_str(), ..facts };
         let render = |form: &str| {
             let template = format!("{name}.{form}");
-            let rendered = self.templates.get_template(&template).and_then(|found| found.render(&facts));
+            let rendered = self
+                .templates
+                .get_template(&template)
+                .and_then(|found| found.render(&facts));
             rendered.map_err(|source| failed(&template, source))
         };
         let text = render("txt")?;
@@ -198,5 +258,8 @@ fn with_token(template: &str, token: &str) -> String {
 }
 
 fn failed(template: &str, source: minijinja::Error) -> TemplateError {
-    TemplateError { template: template.to_owned(), source: Box::new(source) }
+    TemplateError {
+        template: template.to_owned(),
+        source: Box::new(source),
+    }
 }

@@ -38,7 +38,12 @@ impl EmailChange {
     /// # Errors
     ///
     /// [`RequestError`].
-    pub async fn request(&self, caller: &Caller, user: &User, password: Password) -> Result<Requested, RequestError> {
+    pub async fn request(
+        &self,
+        caller: &Caller,
+        user: &User,
+        password: Password,
+    ) -> Result<Requested, RequestError> {
         let place = self.lane.place().map_err(PasswordRefused::from)?;
         self.charge_password(user, caller.deadline).await?;
         verify(place, password, &user.password_hash).await?;
@@ -47,13 +52,23 @@ impl EmailChange {
         let cancel = self.links.issue_cancel(user);
         let mail = self
             .letters
-            .confirm(&user.email, &confirm.token, confirm.expires_at, &cancel.token, self.circumstances(caller))
+            .confirm(
+                &user.email,
+                &confirm.token,
+                confirm.expires_at,
+                &cancel.token,
+                self.circumstances(caller),
+            )
             .map_err(Defect::from)?;
         let (flow, deadline) = (self.clone(), caller.deadline);
-        self.to_the_end(async move { flow.send(mail, deadline).await }).await?;
+        self.to_the_end(async move { flow.send(mail, deadline).await })
+            .await?;
 
         let sent_to = masked(&user.email);
         tracing::info!(user_id = %user.id, sent_to, "email_change.requested");
-        Ok(Requested { sent_to, expires_at: confirm.expires_at })
+        Ok(Requested {
+            sent_to,
+            expires_at: confirm.expires_at,
+        })
     }
 }

@@ -59,7 +59,12 @@ impl EmailChange {
     /// # Errors
     ///
     /// [`UndoError`].
-    pub async fn undo(&self, caller: &Caller, token: &str, password: Password) -> Result<Undone, UndoError> {
+    pub async fn undo(
+        &self,
+        caller: &Caller,
+        token: &str,
+        password: Password,
+    ) -> Result<Undone, UndoError> {
         let link = self.links.check::<Undo>(token).map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
         let old = self.links.open_undo(&link).map_err(LinkRefused::from)?;
@@ -68,18 +73,27 @@ impl EmailChange {
             return Err(LinkRefused::Used.into());
         }
         let place = self.lane.place().map_err(PasswordRefused::from)?;
-        self.limits.undo(link.signature()).map_err(PasswordRefused::from)?;
+        self.limits
+            .undo(link.signature())
+            .map_err(PasswordRefused::from)?;
         verify(place, password, &old.password_hash).await?;
 
         for _ in 0..TRIES {
-            let status = if old.is_done(&user) { Reversal::AlreadyUndone } else { Reversal::Undone };
+            let status = if old.is_done(&user) {
+                Reversal::AlreadyUndone
+            } else {
+                Reversal::Undone
+            };
             match self.restore(caller, &user, &old).await? {
                 Replaced::Done => {
                     if status == Reversal::Undone {
                         self.send_afterwards(self.letters.undone(&old.email), "undone");
                     }
                     tracing::info!(user_id = %user.id, email = masked(&old.email), kid = link.kid(), ?status, "email_change.undone");
-                    return Ok(Undone { status, email: old.email });
+                    return Ok(Undone {
+                        status,
+                        email: old.email,
+                    });
                 }
                 Replaced::EmailTaken => return Err(UndoError::EmailTaken),
                 Replaced::Stale => user = self.user_of(link.user_id(), caller.deadline).await??,
@@ -92,12 +106,21 @@ impl EmailChange {
     }
 
     /// Writes a fresh nonce in any case: an announced change must not follow an undo.
-    async fn restore(&self, caller: &Caller, user: &User, old: &Restoration) -> Result<Replaced, UndoError> {
+    async fn restore(
+        &self,
+        caller: &Caller,
+        user: &User,
+        old: &Restoration,
+    ) -> Result<Replaced, UndoError> {
         let is_this_window = user.undo_opened_at == Some(old.opened_at);
         let change = Change {
             email: (!old.is_done(user)).then_some(old.email.as_str()),
             nonce: random::nonce().map_err(Defect::from)?,
-            undo_opened_at: if is_this_window { None } else { user.undo_opened_at },
+            undo_opened_at: if is_this_window {
+                None
+            } else {
+                user.undo_opened_at
+            },
         };
         Ok(self.users.replace(user, &change, caller.deadline).await?)
     }

@@ -22,6 +22,24 @@ impl Folder {
         Ok(Self(Arc::from(path)))
     }
 
+    /// Removes every mail, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Passes on what the file system says.
+    pub fn empty(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "eml" || extension == "tmp")
+            {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a mail. Names sort by time, and a mail is there whole or not at all.
     pub(super) async fn write(&self, message: &[u8]) -> io::Result<()> {
         let name = Uuid::now_v7();
@@ -39,7 +57,11 @@ impl Folder {
         let mut names = Vec::new();
         let mut entries = fs::read_dir(&self.0).await?;
         while let Some(entry) = entries.next_entry().await? {
-            if let Some(name) = entry.file_name().to_str().and_then(|name| name.strip_suffix(".eml")) {
+            if let Some(name) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.strip_suffix(".eml"))
+            {
                 names.push(name.to_owned());
             }
         }
@@ -54,7 +76,9 @@ impl Folder {
     /// Passes on what the file system says.
     pub async fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         // Only a UUID names a mail, so no name leads out of the folder.
-        let Ok(name) = Uuid::try_parse(name) else { return Ok(None) };
+        let Ok(name) = Uuid::try_parse(name) else {
+            return Ok(None);
+        };
         match fs::read(self.path_of(name)).await {
             Ok(message) => Ok(Some(message)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -79,7 +79,11 @@ impl FromStr for SmtpUrl {
         if !matches!(url.path(), "" | "/") {
             return Err(SmtpUrlError::Malformed);
         }
-        let mut tls = if implicit { Tls::Implicit } else { Tls::Required };
+        let mut tls = if implicit {
+            Tls::Implicit
+        } else {
+            Tls::Required
+        };
         for (option, value) in url.query_pairs() {
             tls = match (option.as_ref(), value.as_ref(), implicit) {
                 ("tls", "required", _) => tls,
@@ -90,11 +94,19 @@ impl FromStr for SmtpUrl {
         }
         let credentials = match (url.username(), url.password()) {
             ("", _) => None,
-            (user, password) => Some((decode(user)?, Zeroizing::new(decode(password.unwrap_or_default())?))),
+            (user, password) => Some((
+                decode(user)?,
+                Zeroizing::new(decode(password.unwrap_or_default())?),
+            )),
         };
         // RFC 8314, sections 3.3 and 3.2: submission ports.
         let port = url.port().unwrap_or(if implicit { 465 } else { 587 });
-        Ok(Self { host: loopback_as_ip(host), port, tls, credentials })
+        Ok(Self {
+            host: loopback_as_ip(host),
+            port,
+            tls,
+            credentials,
+        })
     }
 }
 
@@ -118,7 +130,9 @@ impl SmtpUrl {
 
 /// `smtp` is no special scheme to the URL standard, so its hosts are not parsed as addresses.
 fn loopback_as_ip(host: Host<String>) -> Host<String> {
-    let Host::Domain(domain) = host else { return host };
+    let Host::Domain(domain) = host else {
+        return host;
+    };
     match domain.parse() {
         Ok(ip) => Host::Ipv4(ip),
         Err(_) => Host::Domain(domain.to_ascii_lowercase()),
@@ -128,7 +142,9 @@ fn loopback_as_ip(host: Host<String>) -> Host<String> {
 fn decode(part: &str) -> Result<String, SmtpUrlError> {
     let query = format!("x={}", part.replace('+', "%2B"));
     let decoded = url::form_urlencoded::parse(query.as_bytes()).next();
-    decoded.map(|(_, value)| value.into_owned()).ok_or(SmtpUrlError::Malformed)
+    decoded
+        .map(|(_, value)| value.into_owned())
+        .ok_or(SmtpUrlError::Malformed)
 }
 
 /// An SMTP server.
@@ -154,21 +170,35 @@ impl Smtp {
     /// Talks to the server at `url` over at most `connections` at once. Connects at the first mail.
     #[must_use]
     pub fn new(url: SmtpUrl, connections: usize) -> Self {
-        Self { url, hello: ClientId::default(), turns: Semaphore::new(connections.max(1)), idle: Mutex::default() }
+        Self {
+            url,
+            hello: ClientId::default(),
+            turns: Semaphore::new(connections.max(1)),
+            idle: Mutex::default(),
+        }
     }
 
-    pub(super) async fn send(&self, from: &Address, to: &Address, message: &[u8]) -> Result<(), DeliveryError> {
+    pub(super) async fn send(
+        &self,
+        from: &Address,
+        to: &Address,
+        message: &[u8],
+    ) -> Result<(), DeliveryError> {
         let _turn = self.turns.acquire().await.map_err(unavailable)?;
         if let Some(mut connection) = self.take_idle() {
             match transact(&mut connection, from, to, message).await {
-                Ok(()) => return self.keep(connection),
+                Ok(()) => {
+                    self.keep(connection);
+                    return Ok(());
+                }
                 Err(Refused::AtOnce(error)) if is_stale(&error) => {}
                 Err(refused) => return Err(refused.into()),
             }
         }
         let mut connection = self.connect().await.map_err(unavailable)?;
         transact(&mut connection, from, to, message).await?;
-        self.keep(connection)
+        self.keep(connection);
+        Ok(())
     }
 
     pub(super) async fn probe(&self) -> Result<(), DeliveryError> {
@@ -186,7 +216,8 @@ impl Smtp {
         let address = (host.as_str(), self.url.port);
         let tls = || TlsParameters::new(host.clone());
         let mut connection = if self.url.tls == Tls::Implicit {
-            AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, Some(tls()?), None).await?
+            AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, Some(tls()?), None)
+                .await?
         } else {
             let stream = TcpStream::connect(address).await?;
             // Without it, every command of a warm connection waits for a delayed ACK.
@@ -214,10 +245,9 @@ impl Smtp {
         idle.pop().map(|(connection, _)| connection)
     }
 
-    fn keep(&self, connection: AsyncSmtpConnection) -> Result<(), DeliveryError> {
+    fn keep(&self, connection: AsyncSmtpConnection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push((connection, Instant::now()));
-        Ok(())
     }
 }
 
@@ -227,8 +257,14 @@ async fn transact(
     to: &Address,
     message: &[u8],
 ) -> Result<(), Refused> {
-    connection.command(Mail::new(Some(from.clone()), vec![])).await.map_err(Refused::AtOnce)?;
-    connection.command(Rcpt::new(to.clone(), vec![])).await.map_err(Refused::Recipient)?;
+    connection
+        .command(Mail::new(Some(from.clone()), vec![]))
+        .await
+        .map_err(Refused::AtOnce)?;
+    connection
+        .command(Rcpt::new(to.clone(), vec![]))
+        .await
+        .map_err(Refused::Recipient)?;
     connection.command(Data).await.map_err(Refused::Later)?;
     connection.message(message).await.map_err(Refused::Later)?;
     Ok(())
@@ -251,7 +287,9 @@ fn is_stale(error: &lettre::transport::smtp::Error) -> bool {
 }
 
 fn mailbox_is_gone(error: &lettre::transport::smtp::Error) -> bool {
-    let Some(code) = error.status() else { return false };
+    let Some(code) = error.status() else {
+        return false;
+    };
     if code.severity != Severity::PermanentNegativeCompletion {
         return false;
     }
@@ -265,7 +303,9 @@ fn mailbox_is_gone(error: &lettre::transport::smtp::Error) -> bool {
 /// `5.1.1` at the start of a reply's text (RFC 2034, section 4).
 fn enhanced_code(text: &str) -> Option<&str> {
     let first = text.split_whitespace().next()?;
-    let numbers = first.split('.').filter(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+    let numbers = first
+        .split('.')
+        .filter(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
     (first.split('.').count() == 3 && numbers.count() == 3).then_some(first)
 }
 
@@ -285,7 +325,11 @@ impl From<lettre::transport::smtp::Error> for SmtpReply {
         } else {
             "connection lost"
         };
-        Self(error.status().map(Into::into), enhanced_code(&text).map(ToOwned::to_owned), kind)
+        Self(
+            error.status().map(Into::into),
+            enhanced_code(&text).map(ToOwned::to_owned),
+            kind,
+        )
     }
 }
 
@@ -331,19 +375,39 @@ mod tests {
         let url = read("smtps://mail.example.com").expect("a URL");
         assert_eq!((url.tls, url.port), (Tls::Implicit, 465));
         let url = read("smtp://127.0.0.1:2525/?tls=none").expect("a URL");
-        assert_eq!((url.tls, url.port, url.is_loopback()), (Tls::None, 2525, true));
+        assert_eq!(
+            (url.tls, url.port, url.is_loopback()),
+            (Tls::None, 2525, true)
+        );
         assert!(read("smtp://localhost:25").expect("a URL").is_loopback());
         assert!(read("smtp://[::1]:25").expect("a URL").is_loopback());
-        assert_eq!(read("smtp://h?tls=opportunistic").expect("a URL").tls, Tls::Opportunistic);
+        assert_eq!(
+            read("smtp://h?tls=opportunistic").expect("a URL").tls,
+            Tls::Opportunistic
+        );
     }
 
     #[test]
     fn a_url_that_could_be_misread_is_refused() {
-        for wrong in ["", "mail.example.com", "http://h", "smtp://", "smtp://h/path"] {
+        for wrong in [
+            "",
+            "mail.example.com",
+            "http://h",
+            "smtp://",
+            "smtp://h/path",
+        ] {
             assert_eq!(read(wrong).err(), Some(SmtpUrlError::Malformed), "{wrong}");
         }
-        for wrong in ["smtp://h?tls=maybe", "smtp://h?ssl=no", "smtps://h?tls=none"] {
-            assert_eq!(read(wrong).err(), Some(SmtpUrlError::UnknownOption), "{wrong}");
+        for wrong in [
+            "smtp://h?tls=maybe",
+            "smtp://h?ssl=no",
+            "smtps://h?tls=none",
+        ] {
+            assert_eq!(
+                read(wrong).err(),
+                Some(SmtpUrlError::UnknownOption),
+                "{wrong}"
+            );
         }
     }
 

@@ -61,7 +61,10 @@ impl Lane {
                 .name(format!("password-{number}"))
                 .spawn(move || work(&queue))?;
         }
-        Ok(Self { places: Arc::new(Semaphore::new(threads + QUEUE)), jobs })
+        Ok(Self {
+            places: Arc::new(Semaphore::new(threads + QUEUE)),
+            jobs,
+        })
     }
 
     /// Takes a place, or says at once that there is none.
@@ -70,8 +73,13 @@ impl Lane {
     ///
     /// [`Overloaded`].
     pub fn place(&self) -> Result<Place, Overloaded> {
-        let permit = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Overloaded)?;
-        Ok(Place { permit, jobs: self.jobs.clone() })
+        let permit = Arc::clone(&self.places)
+            .try_acquire_owned()
+            .map_err(|_| Overloaded)?;
+        Ok(Place {
+            permit,
+            jobs: self.jobs.clone(),
+        })
     }
 }
 
@@ -104,7 +112,11 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
         if job.answer.is_closed() || job.since.elapsed() > LONGEST_WAIT {
             continue;
         }
-        let matched = check(&job.password, job.stored.as_ref().map(|hash| hash.as_str()), &mut workspace);
+        let matched = check(
+            &job.password,
+            job.stored.as_ref().map(|hash| hash.as_str()),
+            &mut workspace,
+        );
         // The caller may have gone meanwhile; its place is free only now.
         let _ = job.answer.send(matched);
     }
@@ -125,7 +137,14 @@ mod tests {
         assert_eq!(places.len(), 1 + QUEUE);
         assert_eq!(lane.place().err(), Some(Overloaded));
         drop(places);
-        assert!(!lane.place().expect("a place").check(password(), None).await.expect("an answer"));
+        assert!(
+            !lane
+                .place()
+                .expect("a place")
+                .check(password(), None)
+                .await
+                .expect("an answer")
+        );
     }
 
     #[tokio::test]

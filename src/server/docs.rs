@@ -23,17 +23,24 @@ struct Page {
 
 #[handler]
 pub(super) async fn page(request: &Request) -> Response {
-    let encodings = request.headers().get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    let encodings = request
+        .headers()
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok());
     let takes_gzip = encodings.is_some_and(|encodings| encodings.contains("gzip"));
     let made = tokio::task::spawn_blocking(|| PAGE.get_or_init(make)).await;
-    let Ok(page) = made else { return crate::api::problem::internal().respond("") };
+    let Ok(page) = made else {
+        return crate::api::problem::internal().respond("");
+    };
     let response = Response::builder()
         .content_type("text/html; charset=utf-8")
         .header(header::CACHE_CONTROL, "no-cache")
         .header(header::VARY, "Accept-Encoding")
         .header(header::CONTENT_SECURITY_POLICY, &page.policy);
     if takes_gzip {
-        response.header(header::CONTENT_ENCODING, "gzip").body(page.gzip.clone())
+        response
+            .header(header::CONTENT_ENCODING, "gzip")
+            .body(page.gzip.clone())
     } else {
         response.body(swagger_ui())
     }
@@ -42,7 +49,8 @@ pub(super) async fn page(request: &Request) -> Response {
 fn make() -> Page {
     let html = swagger_ui();
     // The page's own inline scripts, by their hashes. Its styles are set by script all over.
-    let scripts = scripts(&html).map(|script| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script))));
+    let scripts = scripts(&html)
+        .map(|script| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(script))));
     let policy = format!(
         "default-src 'none'; script-src {}; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -50,7 +58,10 @@ fn make() -> Page {
     );
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     let written = gzip.write_all(html.as_bytes()).and_then(|()| gzip.finish());
-    Page { gzip: written.unwrap_or_default(), policy }
+    Page {
+        gzip: written.unwrap_or_default(),
+        policy,
+    }
 }
 
 /// What stands between `<script …>` and `</script>`.

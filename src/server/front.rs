@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use ipnet::IpNet;
+use poem::endpoint::BoxEndpoint;
 use poem::error::{MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderName, HeaderValue, Method, header};
 use poem::middleware::{Cors, CorsEndpoint};
 use poem::web::RemoteAddr;
 use poem::{Addr, Body, Endpoint, EndpointExt, Request, Response};
-use poem::endpoint::BoxEndpoint;
 use poem_openapi::error::{AuthorizationError, ContentTypeError};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
@@ -52,7 +52,11 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) fn new(inner: BoxEndpoint<'static, Response>, limits: Limits, settings: &Settings) -> Self {
+    pub(super) fn new(
+        inner: BoxEndpoint<'static, Response>,
+        limits: Limits,
+        settings: &Settings,
+    ) -> Self {
         let inner = std::sync::Arc::new(inner);
         let cors = Cors::new()
             .allow_origins(settings.cors_origins.iter().map(String::as_str))
@@ -77,7 +81,9 @@ impl Front {
         let path = request.uri().path().to_owned();
         let work = AssertUnwindSafe(self.work(request)).catch_unwind();
         let answered = async {
-            let answered = work.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal).into()));
+            let answered = work
+                .await
+                .unwrap_or_else(|_| Err(Problem::new(Code::Internal).into()));
             answered.unwrap_or_else(|error| to_problem(error, &path).respond(&request_id))
         };
         let mut response = answered.instrument(span).await;
@@ -88,7 +94,10 @@ impl Front {
     async fn work(&self, mut request: Request) -> poem::Result<Response> {
         let path = request.uri().path();
         let is_health = matches!(path, "/healthz" | "/readyz");
-        let caller = Caller { ip: self.client_of(&request), deadline: Deadline::of_request() };
+        let caller = Caller {
+            ip: self.client_of(&request),
+            deadline: Deadline::of_request(),
+        };
         if is_limited(path) {
             self.limits.client(caller.ip).map_err(Problem::limited)?;
         }
@@ -97,14 +106,23 @@ impl Front {
             Err(_) if is_health => None,
             Err(_) => return Err(Problem::new(Code::Overloaded).into()),
         };
-        let body = Deadline::after(BODY).bound(read_body(request.take_body())).await;
+        let body = Deadline::after(BODY)
+            .bound(read_body(request.take_body()))
+            .await;
         let body = body.map_err(|_| Problem::new(Code::RequestTimeout))??;
         request.set_body(body);
         request.set_data(caller);
         let answer = async {
-            if self.is_cross_origin(&request) { self.cors.call(request).await } else { self.plain.call(request).await }
+            if self.is_cross_origin(&request) {
+                self.cors.call(request).await
+            } else {
+                self.plain.call(request).await
+            }
         };
-        match Deadline::after(deadline::REQUEST + GRACE).bound(answer).await {
+        match Deadline::after(deadline::REQUEST + GRACE)
+            .bound(answer)
+            .await
+        {
             Ok(answered) => answered,
             Err(_) => Err(Problem::new(Code::Overloaded).into()),
         }
@@ -120,7 +138,10 @@ impl Front {
     }
 
     fn is_cross_origin(&self, request: &Request) -> bool {
-        let origin = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+        let origin = request
+            .headers()
+            .get(header::ORIGIN)
+            .and_then(|origin| origin.to_str().ok());
         origin.is_some_and(|origin| self.cors_origins.iter().any(|allowed| allowed == origin))
     }
 }
@@ -131,10 +152,14 @@ fn is_limited(path: &str) -> bool {
 }
 
 async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
-    let broken = |_| Problem::malformed(None, "the body did not arrive whole");
+    let broken = |_| Problem::malformed("", "the body did not arrive whole");
     let mut reader = body.into_async_read();
     let mut bytes = Vec::new();
-    (&mut reader).take(MAX_BODY + 1).read_to_end(&mut bytes).await.map_err(broken)?;
+    (&mut reader)
+        .take(MAX_BODY + 1)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(broken)?;
     if bytes.len() as u64 > MAX_BODY {
         let _ = tokio::io::copy(&mut reader.take(MAX_DISCARDED), &mut tokio::io::sink()).await;
         return Err(Problem::new(Code::PayloadTooLarge));
@@ -159,7 +184,10 @@ fn to_problem(error: poem::Error, path: &str) -> Problem {
     } else if error.status().is_client_error() {
         Problem::new(Code::MalformedRequest)
     } else {
-        tracing::error!(status = error.status().as_u16(), "an error that nobody turned into a problem");
+        tracing::error!(
+            status = error.status().as_u16(),
+            "an error that nobody turned into a problem"
+        );
         Problem::new(Code::Internal)
     }
 }
@@ -169,11 +197,20 @@ fn add_headers(response: &mut Response, request_id: &str) {
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
     ] {
         if !headers.contains_key(&name) {
             headers.insert(name, HeaderValue::from_static(value));

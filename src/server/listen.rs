@@ -63,7 +63,8 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        let (front, builder, watcher) = (Arc::clone(&front), Arc::clone(&builder), graceful.watcher());
+        let (front, builder, watcher) =
+            (Arc::clone(&front), Arc::clone(&builder), graceful.watcher());
         tokio::spawn(async move {
             let _place = place;
             if !says_something(&stream).await {
@@ -73,7 +74,8 @@ pub(super) async fn serve(
                 let front = Arc::clone(&front);
                 async move {
                     let peer = RemoteAddr(Addr::SocketAddr(peer));
-                    let request: Request = (request, LocalAddr::default(), peer, Scheme::HTTP).into();
+                    let request: Request =
+                        (request, LocalAddr::default(), peer, Scheme::HTTP).into();
                     let response: hyper::Response<_> = front.answer(request).await.into();
                     Ok::<_, Infallible>(response)
                 }
@@ -85,7 +87,10 @@ pub(super) async fn serve(
     }
     drop(listener);
     let since = Instant::now();
-    if timeout_at(since + SHUTDOWN - FINISHING, graceful.shutdown()).await.is_err() {
+    if timeout_at(since + SHUTDOWN - FINISHING, graceful.shutdown())
+        .await
+        .is_err()
+    {
         tracing::warn!("connections were still open at the end of the shutdown");
     }
     since
@@ -95,7 +100,10 @@ async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, std::net::SocketAddr, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(std::io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, peer, place))

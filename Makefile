@@ -1,0 +1,35 @@
+# The commands of this project; `make help` lists them. CI runs what people run.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+
+.PHONY: help run test lint format openapi bench clean
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: ## Run everything on this machine, with nothing configured
+	@scripts/needs cargo
+	@echo "Building (the first time takes 5 to 10 minutes, later ones seconds) ..."
+	@$(CARGO) build --locked --bin readdress
+	@exec target/debug/readdress dev
+
+test: ## Run every test; PostgreSQL at TEST_POSTGRES_URL or on this machine is used if there is one
+	@scripts/needs cargo
+	$(CARGO) test --locked --workspace
+
+lint: ## Check format, lints, licences and unused crates
+	@scripts/needs cargo
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+format: ## Put the code into its format
+	$(CARGO) fmt --all
+
+openapi: ## Write the OpenAPI document from the code
+	@$(CARGO) build --locked --quiet --bin readdress
+	@target/debug/readdress openapi > openapi/readdress.json
+
+clean: ## Remove what was built, and the data of `make run`
+	$(CARGO) clean
+	rm -rf .readdress

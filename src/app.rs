@@ -1,0 +1,122 @@
+//! Puts the service together from plain values: the same for `serve`, for `dev` and for tests.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::email_change::link::{Lifetimes, Links};
+use crate::email_change::mail::{Letters, LinkTemplates, TemplateError};
+use crate::email_change::{EmailChange, Tools};
+use crate::jwt::Jwts;
+use crate::keys::KeyRing;
+use crate::limits::{Limits, Quotas};
+use crate::mailer::Mailer;
+use crate::password::lane::Lane;
+use crate::users::{Database, Users};
+
+/// What a service is made from.
+pub struct Blueprint {
+    /// The time.
+    pub clock: Clock,
+    /// The keys.
+    pub keys: KeyRing,
+    /// Issuer and audience of every token, and the name people know the application by.
+    pub app_url: String,
+    /// Where each link leads.
+    pub links: LinkTemplates,
+    /// How long links live.
+    pub lifetimes: Lifetimes,
+    /// How long access tokens hold.
+    pub access_lifetime: Duration,
+    /// Whether `signIn` is offered.
+    pub sign_in: bool,
+    /// What each limit allows.
+    pub quotas: Quotas,
+    /// Threads that check passwords.
+    pub password_threads: usize,
+    /// Where the users are.
+    pub database: Database,
+    /// Sends mails.
+    pub mailer: Mailer,
+}
+
+/// What the operations work with.
+pub struct App {
+    /// Who is calling.
+    pub access: Access,
+    /// The flow.
+    pub flow: EmailChange,
+    /// The users table, for readiness.
+    pub users: Users,
+    /// The limits in memory.
+    pub limits: Limits,
+}
+
+/// Why a service could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// No thread could be started.
+    #[error("the threads that check passwords could not be started")]
+    Threads(#[from] io::Error),
+    /// A mail template cannot be read.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+impl App {
+    /// Starts the password lane; everything else waits for its first use.
+    ///
+    /// # Errors
+    ///
+    /// [`AppError`].
+    pub fn build(blueprint: Blueprint) -> Result<Self, AppError> {
+        let Blueprint {
+            clock,
+            keys,
+            app_url,
+            lifetimes,
+            ..
+        } = blueprint;
+        let users = Users::new(blueprint.database);
+        let lane = Lane::start(blueprint.password_threads)?;
+        let limits = Limits::new(blueprint.quotas, &clock);
+        let letters = Letters::new(service_name(&app_url), blueprint.links)?;
+        let jwts = Jwts::new(Arc::new(keys), app_url, clock.clone());
+        let access = Access::new(
+            jwts.clone(),
+            users.clone(),
+            lane.clone(),
+            limits.clone(),
+            blueprint.access_lifetime,
+            blueprint.sign_in,
+        );
+        let flow = EmailChange::new(Tools {
+            users: users.clone(),
+            links: Links::new(jwts, lifetimes),
+            lane,
+            limits: limits.clone(),
+            mailer: blueprint.mailer,
+            letters,
+            clock,
+            unfinished: TaskTracker::new(),
+        });
+        Ok(Self {
+            access,
+            flow,
+            users,
+            limits,
+        })
+    }
+}
+
+/// What people see in their address bar: the host of the application.
+fn service_name(app_url: &str) -> String {
+    let host = url::Url::parse(app_url)
+        .ok()
+        .and_then(|url| url.host_str().map(ToOwned::to_owned));
+    host.unwrap_or_else(|| app_url.to_owned())
+}

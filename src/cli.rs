@@ -1,0 +1,178 @@
+//! The commands: what a person or a process manager types.
+//!
+//! Each command is a file; this one reads the arguments and says what went wrong, to the person who
+//! can mend it, on standard error.
+
+mod check;
+mod dev;
+mod health;
+mod migrate;
+mod serve;
+mod user;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::AppError;
+use crate::config::{ConfigError, DatabaseSettings, Reader};
+use crate::email_change::chain;
+use crate::random::RandomError;
+use crate::users::{self, ConnectionOptions, Database, DatabaseError};
+use crate::{api, keys, telemetry};
+
+/// Lets people change the e-mail address of their account, safely, beside any application.
+#[derive(Parser)]
+#[command(name = "readdress", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything on this machine with nothing configured, to try out
+    Dev,
+    /// Serve in production; configured by `READDRESS_*` variables
+    Serve,
+    /// Make or check the service's own users table
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// Try the configuration: database, table, mail server, keys
+    Check,
+    /// Print a new key for the variable `READDRESS_SECRET_KEYS`
+    Keygen,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Manage users of the service's own table
+    #[command(subcommand)]
+    User(User),
+    /// Ask the running server whether it lives
+    Health,
+}
+
+#[derive(Clone, Copy, Subcommand)]
+enum Migrate {
+    /// Apply what is missing; safe from several processes at once
+    Up,
+    /// Say what is missing; exit code 1 if anything is
+    Status,
+}
+
+#[derive(Subcommand)]
+enum User {
+    /// Add a user; the password is one line from standard input
+    Add {
+        /// The user's address
+        email: String,
+    },
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the configuration cannot be used:\n{}", lines(.0))]
+    Config(Vec<ConfigError>),
+    #[error("cannot connect to the database (READDRESS_DATABASE_URL): {0}")]
+    Connect(String),
+    #[error("the database is not migrated: run `readdress migrate up`")]
+    NotMigrated,
+    #[error("{0}")]
+    Database(String),
+    #[error("cannot listen on {0} (READDRESS_LISTEN): {1}")]
+    Listen(std::net::SocketAddr, io::Error),
+    #[error("{0}")]
+    App(#[from] AppError),
+    #[error("{0}")]
+    Random(#[from] RandomError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(chain(&error))
+    }
+}
+
+fn lines(errors: &[ConfigError]) -> String {
+    errors
+        .iter()
+        .map(|error| format!("  {error}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Runs the command that the arguments name.
+pub async fn run() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Dev => dev::run().await,
+        Command::Serve => serve::run().await,
+        Command::Migrate(command) => migrate::run(command).await,
+        Command::Check => check::run().await,
+        Command::Keygen => keys::generate()
+            .map(|key| println!("{}", *key))
+            .map_err(Failure::from),
+        Command::Openapi => {
+            print!("{}", api::document::document());
+            Ok(())
+        }
+        Command::User(User::Add { email }) => user::add(&email).await,
+        Command::Health => health::run().await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("readdress: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The database of the commands that need nothing else.
+async fn configured_database(create_if_missing: bool) -> Result<Database, Failure> {
+    let mut reader = Reader::of_process();
+    let settings = DatabaseSettings::read(&mut reader);
+    reader.finish().map_err(Failure::Config)?;
+    let Some(settings) = settings else {
+        return Err(Failure::Config(vec![]));
+    };
+    connect(&settings, create_if_missing).await
+}
+
+async fn connect(
+    settings: &DatabaseSettings,
+    create_if_missing: bool,
+) -> Result<Database, Failure> {
+    let options = ConnectionOptions {
+        max_connections: settings.connections,
+        create_if_missing,
+    };
+    users::connect(&settings.url, options)
+        .await
+        .map_err(|error| Failure::Connect(chain(&error)))
+}
+
+/// Resolves at SIGTERM or SIGINT.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("signals cannot be received: only SIGKILL will end this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+}
+
+fn start_log(reader: &mut Reader) {
+    telemetry::start(crate::config::log_format(reader));
+}

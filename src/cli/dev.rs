@@ -1,0 +1,122 @@
+//! `readdress dev`: the whole story on this machine, with nothing configured.
+//!
+//! Every start begins anew: an empty SQLite file, a throw-away key, one demo user, an empty
+//! mailbox. Listens on loopback and nowhere else, for the mailbox shows every link.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tokio::net::TcpListener;
+
+use super::{Failure, start_log, stop_signal};
+use crate::app::{App, Blueprint};
+use crate::clock::Clock;
+use crate::config::{Common, Reader};
+use crate::deadline::Deadline;
+use crate::email_address::EmailAddress;
+use crate::email_change::chain;
+use crate::email_change::mail::LinkTemplates;
+use crate::keys::{self, KeyRing};
+use crate::mailer::{Folder, Mailer, Sender};
+use crate::password::{self, Password};
+use crate::users::{self, ConnectionOptions, Users};
+use crate::{dev, server};
+
+/// Below the current directory; holds nothing worth keeping.
+const DATA: &str = ".readdress";
+const DEMO_USER: &str = "demo@example.com";
+const SENDER: &str = "readdress <no-reply@example.com>";
+
+pub(super) async fn run() -> Result<(), Failure> {
+    let mut reader = Reader::of_process();
+    start_log(&mut reader);
+    let common = Common::read(&mut reader);
+    reader.finish().map_err(Failure::Config)?;
+    if !common.listen.ip().is_loopback() {
+        return Err(Failure::Refused(format!(
+            "`dev` shows every link to whoever asks, so it listens on this machine alone: set READDRESS_LISTEN to 127.0.0.1:{}",
+            common.listen.port()
+        )));
+    }
+    let listener = TcpListener::bind(common.listen)
+        .await
+        .map_err(|error| Failure::Listen(common.listen, error))?;
+    let address = listener.local_addr()?;
+    let app_url = format!("http://{address}");
+
+    let data = Path::new(DATA);
+    std::fs::create_dir_all(data)?;
+    let mailbox = fresh_mailbox(&data.join("mails"))?;
+    let database = fresh_database(&data.join("users.db")).await?;
+    add_demo_user(&Users::new(database.clone())).await?;
+
+    let clock = Clock::System;
+    let sender: Sender = SENDER
+        .parse()
+        .map_err(|error| Failure::Refused(format!("the sender {error}")))?;
+    let app = App::build(Blueprint {
+        keys: KeyRing::parse(&keys::generate()?)
+            .map_err(|error| Failure::Refused(error.to_string()))?,
+        links: LinkTemplates::below(&app_url),
+        lifetimes: common.lifetimes,
+        access_lifetime: common.access_lifetime,
+        sign_in: true,
+        quotas: common.quotas,
+        password_threads: common.password_threads,
+        mailer: Mailer::folder(mailbox.clone(), sender, clock.clone()),
+        clock,
+        app_url,
+        database,
+    })?;
+    greet(address);
+    let pages = dev::pages(&mailbox, &format!("http://{address}"));
+    server::serve(listener, app, common.server, Some(pages), stop_signal()).await;
+    Ok(())
+}
+
+fn fresh_mailbox(path: &Path) -> Result<Folder, Failure> {
+    let folder = Folder::open(path)?;
+    folder.empty()?;
+    Ok(folder)
+}
+
+async fn fresh_database(file: &Path) -> Result<users::Database, Failure> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(Path::new(&name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    let options = ConnectionOptions {
+        max_connections: 4,
+        create_if_missing: true,
+    };
+    let failed = |error| Failure::Connect(chain(&error));
+    let database = users::connect(&format!("sqlite://{}", file.display()), options)
+        .await
+        .map_err(failed)?;
+    readdress_migrations::up(&database).await.map_err(failed)?;
+    Ok(database)
+}
+
+async fn add_demo_user(users: &Users) -> Result<(), Failure> {
+    let email =
+        EmailAddress::parse(DEMO_USER).map_err(|error| Failure::Refused(error.to_string()))?;
+    let hash = password::hash(&Password::new(dev::DEMO_PASSWORD.to_owned()));
+    let hash = hash.map_err(|error| Failure::Refused(error.to_string()))?;
+    users.add(&email, &hash, Deadline::of_request()).await?;
+    Ok(())
+}
+
+fn greet(address: SocketAddr) {
+    println!(
+        "\n  readdress is running, on this machine alone and with nothing that is kept.\n\n  \
+         Try it   http://{address}/docs          every operation, in Swagger UI\n  \
+         Mailbox  http://{address}/dev/mailbox   every mail sent, with its links\n  \
+         User     {DEMO_USER}\n  \
+         Password {}\n\n  Ctrl-C ends it.\n",
+        dev::DEMO_PASSWORD
+    );
+}

@@ -1,0 +1,512 @@
+//! Every variable, read once.
+//!
+//! A command reads the parts it needs through one [`Reader`], which collects what is wrong instead
+//! of stopping at the first: an operator mends a whole environment in one go. Errors name the
+//! variable and the way to mend it, never its value. Configuration ends here: everything behind it
+//! receives plain values.
+
+mod reader;
+mod variables;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+pub use reader::{ConfigError, Reader};
+pub use variables::{VARIABLES, Variable};
+
+use crate::email_change::link::Lifetimes;
+use crate::email_change::mail::{LinkTemplates, TOKEN};
+use crate::keys::KeyRing;
+use crate::limits::{Quota, Quotas};
+use crate::mailer::{Sender, SmtpUrl, Tls};
+use crate::server;
+use crate::telemetry::Format;
+
+/// The longest lifetime that can be configured; undo windows beyond a year serve nobody.
+const LONGEST: Duration = Duration::from_hours(24 * 366);
+
+/// What every command that serves needs.
+#[derive(Debug)]
+pub struct Common {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How long links live.
+    pub lifetimes: Lifetimes,
+    /// How long access tokens hold.
+    pub access_lifetime: Duration,
+    /// What each limit allows.
+    pub quotas: Quotas,
+    /// Threads that check passwords.
+    pub password_threads: usize,
+    /// Whether `signIn` is offered.
+    pub sign_in: bool,
+    /// How the service faces the network.
+    pub server: server::Settings,
+}
+
+/// What `serve` needs besides.
+pub struct Production {
+    /// The keys.
+    pub keys: KeyRing,
+    /// Where the application is, without a trailing slash.
+    pub app_url: String,
+    /// Where each link leads.
+    pub links: LinkTemplates,
+    /// The database.
+    pub database: DatabaseSettings,
+    /// The mail server.
+    pub smtp: SmtpUrl,
+    /// Connections to it at once.
+    pub smtp_connections: usize,
+    /// Who the mails are from.
+    pub sender: Sender,
+}
+
+/// Where the users are.
+pub struct DatabaseSettings {
+    /// The URL; it may hold a password.
+    pub url: Zeroizing<String>,
+    /// The most connections held at once.
+    pub connections: u32,
+}
+
+impl Common {
+    /// Reads what every command that serves needs. What is wrong is left with the reader.
+    pub fn read(reader: &mut Reader) -> Self {
+        let lifetimes = Lifetimes {
+            confirm: lifetime(reader, "READDRESS_CONFIRM_TTL"),
+            activate: lifetime(reader, "READDRESS_ACTIVATE_TTL"),
+            undo: lifetime(reader, "READDRESS_UNDO_TTL"),
+        };
+        let quotas = Quotas {
+            passwords: quota(reader, "READDRESS_LIMIT_PASSWORDS"),
+            recipient: quota(reader, "READDRESS_LIMIT_RECIPIENT"),
+            recipient_all: quota(reader, "READDRESS_LIMIT_RECIPIENT_ALL"),
+            client: quota(reader, "READDRESS_LIMIT_CLIENT"),
+        };
+        Self {
+            listen: listen_address(reader),
+            lifetimes,
+            access_lifetime: lifetime(reader, "READDRESS_ACCESS_TTL"),
+            quotas,
+            password_threads: count(reader, "READDRESS_PASSWORD_THREADS", cores()),
+            sign_in: switch(reader, "READDRESS_SIGN_IN"),
+            server: server::Settings {
+                trusted_proxies: trusted_proxies(reader),
+                cors_origins: cors_origins(reader),
+                max_connections: count(reader, "READDRESS_MAX_CONNECTIONS", 1_000),
+            },
+        }
+    }
+}
+
+impl Production {
+    /// Reads what `serve` needs besides. `None` if anything is missing or wrong: the reader says
+    /// what.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        let keys = keys(reader);
+        let app_url = app_url(reader);
+        let links = app_url.as_deref().map(|url| link_templates(reader, url));
+        let database = DatabaseSettings::read(reader);
+        let smtp = smtp(reader);
+        let sender = sender(reader);
+        let smtp_connections = count(reader, "READDRESS_SMTP_CONNECTIONS", 4);
+        Some(Self {
+            keys: keys?,
+            app_url: app_url?,
+            links: links?,
+            database: database?,
+            smtp: smtp?,
+            smtp_connections,
+            sender: sender?,
+        })
+    }
+}
+
+impl DatabaseSettings {
+    /// Reads where the users are.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        const NAME: &str = "READDRESS_DATABASE_URL";
+        let mend = "set it to postgres://user:password@host/database or sqlite:///path/to/file.db";
+        let connections =
+            u32::try_from(count(reader, "READDRESS_DATABASE_CONNECTIONS", 10)).unwrap_or(10);
+        let url = reader.required(NAME, mend)?;
+        let known = ["postgres:", "postgresql:", "sqlite:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
+        if !known {
+            reader.refuse(NAME, "is of no database this service knows", mend);
+            return None;
+        }
+        Some(Self { url, connections })
+    }
+}
+
+/// Where to listen, or to ask for health.
+pub fn listen_address(reader: &mut Reader) -> SocketAddr {
+    let mend = "set it to an address and a port, such as 127.0.0.1:8080";
+    reader
+        .parsed(
+            "READDRESS_LISTEN",
+            "is not an address and a port",
+            mend,
+            |text| text.parse().ok(),
+        )
+        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)))
+}
+
+/// How log lines are written.
+pub fn log_format(reader: &mut Reader) -> Format {
+    let read = |text: &str| match text {
+        "text" => Some(Format::Text),
+        "json" => Some(Format::Json),
+        _ => None,
+    };
+    reader
+        .parsed(
+            "READDRESS_LOG_FORMAT",
+            "is neither text nor json",
+            "set it to text or json",
+            read,
+        )
+        .unwrap_or(Format::Text)
+}
+
+fn keys(reader: &mut Reader) -> Option<KeyRing> {
+    const NAME: &str = "READDRESS_SECRET_KEYS";
+    let mend = "run `readdress keygen` and set it to what that prints";
+    let list = reader.required(NAME, mend)?;
+    match KeyRing::parse(&list) {
+        Ok(ring) => Some(ring),
+        Err(error) => {
+            reader.refuse(NAME, &error.to_string(), mend);
+            None
+        }
+    }
+}
+
+fn app_url(reader: &mut Reader) -> Option<String> {
+    const NAME: &str = "READDRESS_APP_URL";
+    let mend = "set it to where the pages are, such as https://app.example.com";
+    let text = reader.required(NAME, mend)?;
+    let Some(url) = Url::parse(&text).ok().filter(|url| url.host().is_some()) else {
+        reader.refuse(NAME, "is not a URL", mend);
+        return None;
+    };
+    if !is_safe(&url) {
+        reader.refuse(NAME, "is not https, and not on this machine", mend);
+        return None;
+    }
+    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if !plain || text.contains(TOKEN) {
+        reader.refuse(NAME, "has a query, a fragment or a user", mend);
+        return None;
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// https, or a page on this very machine: tokens travel in these URLs.
+fn is_safe(url: &Url) -> bool {
+    let loopback = match url.host() {
+        Some(Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && loopback)
+}
+
+fn link_templates(reader: &mut Reader, app_url: &str) -> LinkTemplates {
+    let default = LinkTemplates::below(app_url);
+    let mut template = |name, default| {
+        let mend = "set it to a https URL in which {token} stands once";
+        let read = |text: &str| {
+            let once = text.matches(TOKEN).count() == 1;
+            let safe = Url::parse(&text.replace(TOKEN, "t")).is_ok_and(|url| is_safe(&url));
+            (once && safe).then(|| text.to_owned())
+        };
+        reader
+            .parsed(
+                name,
+                "is not a https URL with {token} in it once",
+                mend,
+                read,
+            )
+            .unwrap_or(default)
+    };
+    LinkTemplates {
+        confirm: template("READDRESS_LINK_CONFIRM", default.confirm),
+        activate: template("READDRESS_LINK_ACTIVATE", default.activate),
+        cancel: template("READDRESS_LINK_CANCEL", default.cancel),
+        undo: template("READDRESS_LINK_UNDO", default.undo),
+    }
+}
+
+fn smtp(reader: &mut Reader) -> Option<SmtpUrl> {
+    const NAME: &str = "READDRESS_SMTP_URL";
+    let mend = "set it to smtp://user:password@host:port or smtps://user:password@host:port";
+    let text = reader.required(NAME, mend)?;
+    let url: SmtpUrl = match text.parse() {
+        Ok(url) => url,
+        Err(error) => {
+            reader.refuse(NAME, &format!("{error}"), mend);
+            return None;
+        }
+    };
+    if url.tls() == Tls::None && !url.is_loopback() {
+        reader.refuse(
+            NAME,
+            "sends mail without TLS to another machine",
+            "take ?tls=none away",
+        );
+        return None;
+    }
+    Some(url)
+}
+
+fn sender(reader: &mut Reader) -> Option<Sender> {
+    const NAME: &str = "READDRESS_MAIL_FROM";
+    let mend = "set it to an address, or to Name <address>";
+    let text = reader.required(NAME, mend)?;
+    let sender = text.parse();
+    if let Err(error) = &sender {
+        reader.refuse(NAME, &format!("{error}"), mend);
+    }
+    sender.ok()
+}
+
+fn lifetime(reader: &mut Reader, name: &'static str) -> Duration {
+    let mend = "set it to a time from 1s to 366d, such as 15m, 24h or 7d";
+    let read = |text: &str| {
+        let duration = humantime::parse_duration(text).ok()?;
+        (Duration::from_secs(1)..=LONGEST)
+            .contains(&duration)
+            .then_some(duration)
+    };
+    reader
+        .parsed_or_default(name, "is not a time from 1s to 366d", mend, read)
+        .unwrap_or(LONGEST)
+}
+
+fn quota(reader: &mut Reader, name: &'static str) -> Option<Quota> {
+    let mend = "set it to a burst and the period that refills it, such as 10/10m, or to off";
+    let read = |text: &str| {
+        if text == "off" {
+            Some(None)
+        } else {
+            text.parse().ok().map(Some)
+        }
+    };
+    reader
+        .parsed_or_default(name, "is neither burst/period nor off", mend, read)
+        .flatten()
+}
+
+fn count(reader: &mut Reader, name: &'static str, default: usize) -> usize {
+    let read = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|count| (1..=100_000).contains(count))
+    };
+    reader
+        .parsed(
+            name,
+            "is not a whole number from 1",
+            "set it to a whole number from 1",
+            read,
+        )
+        .unwrap_or(default)
+}
+
+fn switch(reader: &mut Reader, name: &'static str) -> bool {
+    let read = |text: &str| match text {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    };
+    reader
+        .parsed(name, "is neither on nor off", "set it to on or off", read)
+        .unwrap_or(true)
+}
+
+fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {
+    let read = |text: &str| {
+        list(text, |entry| {
+            entry
+                .parse()
+                .ok()
+                .or_else(|| entry.parse().ok().map(|ip: std::net::IpAddr| ip.into()))
+        })
+    };
+    let mend = "set it to networks or addresses, separated by commas, such as 10.0.0.0/8,192.0.2.1";
+    reader
+        .parsed(
+            "READDRESS_TRUSTED_PROXIES",
+            "is not a list of networks",
+            mend,
+            read,
+        )
+        .unwrap_or_default()
+}
+
+fn cors_origins(reader: &mut Reader) -> Vec<String> {
+    let read = |text: &str| {
+        list(text, |entry| {
+            let url = Url::parse(entry).ok()?;
+            (url.origin().ascii_serialization() == entry && is_safe(&url)).then(|| entry.to_owned())
+        })
+    };
+    let mend = "set it to https origins, separated by commas, such as https://app.example.com";
+    reader
+        .parsed(
+            "READDRESS_CORS_ORIGINS",
+            "is not a list of https origins",
+            mend,
+            read,
+        )
+        .unwrap_or_default()
+}
+
+fn list<T>(text: &str, read: impl FnMut(&str) -> Option<T>) -> Option<Vec<T>> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .map(read)
+        .collect()
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is wrong, as lines, with that environment.
+    fn complaints(variables: &[(&str, &str)]) -> Vec<String> {
+        let mut reader = Reader::of(variables);
+        Common::read(&mut reader);
+        let _ = Production::read(&mut reader);
+        reader.finish().map_or_else(
+            |errors| errors.iter().map(ToString::to_string).collect(),
+            |()| vec![],
+        )
+    }
+
+    fn good() -> Vec<(&'static str, &'static str)> {
+        vec![
+            (
+                "READDRESS_SECRET_KEYS",
+                "k1:Zk3vT1pYy0uQm8n5s7dLw2xRbHcJ4aVgEo6iKqPzXtU",
+            ),
+            ("READDRESS_APP_URL", "https://app.example.com/"),
+            (
+                "READDRESS_DATABASE_URL",
+                "postgres://u:p@db.example.com/app",
+            ),
+            ("READDRESS_SMTP_URL", "smtp://u:p@mail.example.com"),
+            ("READDRESS_MAIL_FROM", "Accounts <accounts@example.com>"),
+        ]
+    }
+
+    #[test]
+    fn a_good_environment_is_accepted() {
+        assert_eq!(complaints(&good()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn everything_that_is_missing_is_named_at_once() {
+        let complaints = complaints(&[]);
+        for name in [
+            "SECRET_KEYS",
+            "APP_URL",
+            "DATABASE_URL",
+            "SMTP_URL",
+            "MAIL_FROM",
+        ] {
+            assert_eq!(
+                complaints.iter().filter(|line| line.contains(name)).count(),
+                1,
+                "{name}: {complaints:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unsafe_value_is_refused_and_not_repeated() {
+        for (name, value) in [
+            ("READDRESS_SECRET_KEYS", "k1:c2hvcnQ-canary"),
+            (
+                "READDRESS_SECRET_KEYS",
+                "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            ),
+            ("READDRESS_APP_URL", "http://app.canary.example"),
+            ("READDRESS_APP_URL", "canary"),
+            ("READDRESS_APP_URL", "https://app.example.com/?canary"),
+            ("READDRESS_DATABASE_URL", "oracle://canary"),
+            (
+                "READDRESS_SMTP_URL",
+                "smtp://canary@mail.example.com?tls=none",
+            ),
+            ("READDRESS_SMTP_URL", "smtp://mail.example.com?canary=1"),
+            ("READDRESS_MAIL_FROM", "canary"),
+            ("READDRESS_LISTEN", "canary"),
+            ("READDRESS_CONFIRM_TTL", "0s"),
+            ("READDRESS_CONFIRM_TTL", "-1h"),
+            ("READDRESS_UNDO_TTL", "999ms"),
+            ("READDRESS_ACCESS_TTL", "367d"),
+            ("READDRESS_LIMIT_CLIENT", "canary"),
+            ("READDRESS_LINK_CONFIRM", "https://app.example.com/canary"),
+            (
+                "READDRESS_LINK_UNDO",
+                "https://app.example.com/{token}/{token}",
+            ),
+            ("READDRESS_LINK_CANCEL", "http://app.example.com/{token}"),
+            ("READDRESS_TRUSTED_PROXIES", "canary"),
+            ("READDRESS_CORS_ORIGINS", "*"),
+            ("READDRESS_CORS_ORIGINS", "https://app.example.com/"),
+            ("READDRESS_SIGN_IN", "canary"),
+            ("READDRESS_PASSWORD_THREADS", "0"),
+            ("READDRESS_CONFIM_TTL", "1h"),
+        ] {
+            let mut environment = good();
+            environment.retain(|(other, _)| *other != name);
+            environment.push((name, value));
+            let complaints = complaints(&environment);
+            assert_eq!(complaints.len(), 1, "{name}={value}: {complaints:?}");
+            assert!(
+                complaints[0].starts_with(name) && !complaints[0].contains("canary"),
+                "{complaints:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn pages_and_mail_on_this_machine_need_no_tls() {
+        let mut environment = good();
+        environment.retain(|(name, _)| !["READDRESS_APP_URL", "READDRESS_SMTP_URL"].contains(name));
+        environment.push(("READDRESS_APP_URL", "http://127.0.0.1:5173"));
+        environment.push(("READDRESS_SMTP_URL", "smtp://127.0.0.1:2525?tls=none"));
+        assert_eq!(complaints(&environment), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_secret_is_read_from_a_file_but_not_from_both() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "smtp://mail.example.com\n").expect("written");
+        let path = file.path().to_str().expect("UTF-8");
+        let mut environment = good();
+        environment.push(("READDRESS_SMTP_URL_FILE", path));
+        assert_eq!(complaints(&environment).len(), 1);
+        environment.retain(|(name, _)| *name != "READDRESS_SMTP_URL");
+        assert_eq!(complaints(&environment), Vec::<String>::new());
+        environment.retain(|(name, _)| *name != "READDRESS_SMTP_URL_FILE");
+        environment.push(("READDRESS_SMTP_URL_FILE", "/nowhere"));
+        assert_eq!(complaints(&environment).len(), 1);
+    }
+}
