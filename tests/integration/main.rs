@@ -1,0 +1,18 @@
+//! The service from outside: real HTTP, a real SMTP conversation, a real database.
+//!
+//! One binary. `support` starts the service and speaks to it; then a file a step, the journeys
+//! that cross steps, and what holds for all of them.
+
+mod support;
+
+mod activate;
+mod cancel;
+mod commands;
+mod confirm;
+mod inspect;
+mod journeys;
+mod links;
+mod request;
+mod session;
+mod undo;
+mod wire;

@@ -1,0 +1,360 @@
+//! The service on a port of its own, with a mailbox, a database and a clock of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use readdress::app::{App, Blueprint};
+use readdress::clock::Clock;
+use readdress::deadline::Deadline;
+use readdress::email_address::EmailAddress;
+use readdress::email_change::link::Lifetimes;
+use readdress::email_change::mail::LinkTemplates;
+use readdress::keys::{self, KeyRing};
+use readdress::limits::Quotas;
+use readdress::mailer::{Mailer, Smtp};
+use readdress::password::{self, Password};
+use readdress::server;
+use readdress::users::Users;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::answer::Answer;
+use super::database::{self, TestDatabase};
+use super::smtp::{Received, SmtpSink};
+use super::{contract, forge};
+
+pub const APP_URL: &str = "https://app.example.com";
+pub const PASSWORD: &str = "correct horse battery staple";
+/// 15 January 2027, 08:00 UTC.
+pub const START: i64 = 1_800_000_000;
+pub const HOUR: Duration = Duration::from_secs(3_600);
+
+/// How a test wants its service.
+#[derive(Clone)]
+pub struct Options {
+    pub quotas: Quotas,
+    pub lifetimes: Lifetimes,
+    pub keys: String,
+    pub sign_in: bool,
+    pub password_threads: usize,
+    pub server: server::Settings,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            quotas: Quotas { passwords: None, recipient: None, recipient_all: None, client: None },
+            lifetimes: Lifetimes { confirm: HOUR, activate: 24 * HOUR, undo: 7 * 24 * HOUR },
+            keys: keys::generate().expect("random").to_string(),
+            sign_in: true,
+            password_threads: 2,
+            server: server::Settings { trusted_proxies: vec![], cors_origins: vec![], max_connections: 500 },
+        }
+    }
+}
+
+impl Options {
+    /// One limit, the others off.
+    pub fn limited(set: impl FnOnce(&mut Quotas)) -> Self {
+        let mut options = Self::default();
+        set(&mut options.quotas);
+        options
+    }
+}
+
+/// Somebody with an account.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub id: String,
+    pub email: String,
+    pub access: String,
+}
+
+pub struct TestApp {
+    pub url: String,
+    pub clock: Clock,
+    pub smtp: SmtpSink,
+    pub database: TestDatabase,
+    pub users: Users,
+    pub options: Options,
+    pub http: reqwest::Client,
+    stop: Option<oneshot::Sender<()>>,
+    server: JoinHandle<()>,
+}
+
+impl TestApp {
+    pub async fn on_sqlite(options: Options) -> Self {
+        Self::start(options, database::sqlite().await).await
+    }
+
+    pub async fn on_postgres(options: Options) -> Option<Self> {
+        Some(Self::start(options, database::postgres().await?).await)
+    }
+
+    async fn start(options: Options, database: TestDatabase) -> Self {
+        readdress_migrations::up(&database.pool).await.expect("migrates");
+        let (clock, smtp) = (Clock::manual(START), SmtpSink::start().await);
+        let (url, stop, server) = serve(&options, &database, &smtp, &clock).await;
+        Self {
+            url,
+            clock,
+            smtp,
+            users: Users::new(database.pool.clone()),
+            database,
+            options,
+            http: reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client"),
+            stop: Some(stop),
+            server,
+        }
+    }
+
+    /// Another replica on the same database, mailbox and clock, with these keys; stops with the
+    /// first.
+    pub async fn replica(&self, keys: &str) -> Replica {
+        let options = Options { keys: keys.to_owned(), ..self.options.clone() };
+        let (url, stop, server) = serve(&options, &self.database, &self.smtp, &self.clock).await;
+        Replica { url, _stop: stop, _server: server }
+    }
+
+    pub async fn close(mut self) {
+        drop(self.stop.take());
+        self.server.await.expect("the server ends well");
+        self.database.close().await;
+    }
+
+    // People and their rows.
+
+    pub async fn person(&self, email: &str) -> Person {
+        self.add_user(email, PASSWORD).await;
+        self.sign_in_as(email, PASSWORD).await
+    }
+
+    pub async fn add_user(&self, email: &str, password: &str) {
+        let address = EmailAddress::parse(email).expect("an address");
+        let hash = password::hash(&Password::new(password.to_owned())).expect("a hash");
+        assert!(self.users.add(&address, &hash, Deadline::of_request()).await.expect("a database"));
+    }
+
+    pub async fn sign_in_as(&self, email: &str, password: &str) -> Person {
+        let answer = self.sign_in(email, password).await;
+        let access = answer.ok(200)["access_token"].as_str().expect("a token").to_owned();
+        let id = forge::open(&access).claims["sub"].as_str().expect("an id").to_owned();
+        Person { id, email: email.to_owned(), access }
+    }
+
+    /// What the host application does when a password is changed.
+    pub async fn set_password(&self, person: &Person, password: &str) {
+        let hash = password::hash(&Password::new(password.to_owned())).expect("a hash");
+        let sql = format!("UPDATE users SET password_hash = '{hash}' WHERE id = '{}'", person.id);
+        assert_eq!(self.database.execute(&sql).await, 1);
+    }
+
+    pub async fn email_of(&self, person: &Person) -> String {
+        let sql = format!("SELECT email FROM users WHERE id = '{}'", person.id);
+        self.database.text(&sql).await.expect("a row")
+    }
+
+    /// Everything in the table but what a limit writes: equal before and after whatever must
+    /// change nothing.
+    pub async fn state(&self) -> String {
+        let aggregate = if self.database.url.starts_with("sqlite") { "group_concat(row, '; ')" } else { "string_agg(row, '; ')" };
+        let sql = format!(
+            "SELECT {aggregate} FROM (SELECT email || '|' || password_hash || '|' || \
+             COALESCE(CAST(email_change_nonce AS text), '-') || '|' || COALESCE(CAST(undo_opened_at AS text), '-') AS row \
+             FROM users ORDER BY id) AS rows"
+        );
+        self.database.text(&sql).await.unwrap_or_default()
+    }
+
+    // Mail.
+
+    /// The mails received so far.
+    pub fn mails(&self) -> Vec<Received> {
+        self.smtp.received()
+    }
+
+    /// Waits until `count` mails have arrived: those that nothing depends on follow the answer.
+    pub async fn mails_after(&self, count: usize) -> Vec<Received> {
+        for _ in 0..400 {
+            if self.mails().len() >= count {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mails = self.mails();
+        assert_eq!(mails.len(), count, "{:?}", mails.iter().map(|mail| &mail.subject).collect::<Vec<_>>());
+        mails
+    }
+
+    /// The newest mail to that address.
+    pub fn mail_to(&self, to: &str) -> Received {
+        let mails = self.mails();
+        mails.into_iter().rev().find(|mail| mail.to == to).unwrap_or_else(|| panic!("no mail to {to}"))
+    }
+
+    // The operations, a verb each.
+
+    pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
+        self.post("/v1/session", json!({ "email": email, "password": password })).await
+    }
+
+    pub async fn me(&self, access: &str) -> Answer {
+        self.send(Method::GET, "/v1/me", Some(access), None).await
+    }
+
+    pub async fn request(&self, access: &str, password: &str) -> Answer {
+        let body = json!({ "password": password });
+        self.send(Method::POST, "/v1/email-change/request", Some(access), Some(body)).await
+    }
+
+    pub async fn confirm(&self, token: &str, password: &str, new_email: &str) -> Answer {
+        let body = json!({ "token": token, "password": password, "new_email": new_email });
+        self.post("/v1/email-change/confirm", body).await
+    }
+
+    pub async fn activate(&self, token: &str) -> Answer {
+        self.post("/v1/email-change/activate", json!({ "token": token })).await
+    }
+
+    pub async fn cancel(&self, token: &str) -> Answer {
+        self.post("/v1/email-change/cancel", json!({ "token": token })).await
+    }
+
+    pub async fn undo(&self, token: &str, password: &str) -> Answer {
+        self.post("/v1/email-change/undo", json!({ "token": token, "password": password })).await
+    }
+
+    pub async fn inspect(&self, token: &str) -> Answer {
+        self.post("/v1/email-change/inspect", json!({ "token": token })).await
+    }
+
+    pub async fn state_of(&self, token: &str) -> String {
+        self.inspect(token).await.field("state").to_owned()
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, None, Some(body)).await
+    }
+
+    pub async fn send(&self, method: Method, path: &str, access: Option<&str>, body: Option<Value>) -> Answer {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
+        if let Some(access) = access {
+            request = request.header("Authorization", format!("Bearer {access}"));
+        }
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json").body(body.to_string());
+        }
+        self.receive(request, method.as_str(), path).await
+    }
+
+    /// Sends whatever a test has made, and validates what comes back.
+    pub async fn receive(&self, request: reqwest::RequestBuilder, method: &str, path: &str) -> Answer {
+        let answer = Answer::read(request.send().await.expect("an answer")).await;
+        contract::validate(method, path, answer.status.as_u16(), &answer.headers, &answer.json);
+        answer
+    }
+
+    // The story so far.
+
+    /// A confirm link, fresh from the current mailbox.
+    pub async fn confirm_link(&self, person: &Person) -> String {
+        self.links_of_request(person).await.0
+    }
+
+    /// The confirm and the cancel link of one request.
+    pub async fn links_of_request(&self, person: &Person) -> (String, String) {
+        self.request(&person.access, PASSWORD).await.ok(202);
+        let mail = self.mail_to(&self.email_of(person).await);
+        (mail.token("new-email"), mail.token("cancel-email-change"))
+    }
+
+    /// An activate link, fresh from the new mailbox.
+    pub async fn activate_link(&self, person: &Person, new_email: &str) -> String {
+        let confirm = self.confirm_link(person).await;
+        self.confirm(&confirm, PASSWORD, new_email).await.ok(202);
+        self.mail_to(new_email).token("email-activation")
+    }
+
+    /// The whole change; the undo link that the old mailbox got, if it got one.
+    pub async fn change(&self, person: &Person, new_email: &str) -> Option<String> {
+        let old_email = self.email_of(person).await;
+        let activate = self.activate_link(person, new_email).await;
+        let before = self.mails().len();
+        assert_eq!(self.activate(&activate).await.ok(200)["status"], "activated");
+        self.mails_after(before + 2).await;
+        self.mail_to(&old_email).find_token("undo-email-change")
+    }
+
+    /// The secret that signs links.
+    pub fn signing_secret(&self) -> Vec<u8> {
+        self.ring().signing().signing_secret().to_vec()
+    }
+
+    pub fn ring(&self) -> KeyRing {
+        KeyRing::parse(&self.options.keys).expect("a ring")
+    }
+}
+
+/// Another process of the same service.
+pub struct Replica {
+    pub url: String,
+    _stop: oneshot::Sender<()>,
+    _server: JoinHandle<()>,
+}
+
+async fn serve(
+    options: &Options,
+    database: &TestDatabase,
+    smtp: &SmtpSink,
+    clock: &Clock,
+) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
+    let sender = "Accounts <accounts@app.example.com>".parse().expect("a sender");
+    let smtp = Smtp::new(smtp.url().parse().expect("a URL"), 4);
+    let app = App::build(Blueprint {
+        clock: clock.clone(),
+        keys: KeyRing::parse(&options.keys).expect("keys"),
+        app_url: APP_URL.to_owned(),
+        links: LinkTemplates::below(APP_URL),
+        lifetimes: options.lifetimes,
+        access_lifetime: Duration::from_mins(15),
+        sign_in: options.sign_in,
+        quotas: options.quotas,
+        password_threads: options.password_threads,
+        database: database.pool.clone(),
+        mailer: Mailer::smtp(smtp, sender, clock.clone()),
+    })
+    .expect("a service");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (stop, stopped) = oneshot::channel();
+    let settings = options.server.clone();
+    let server = tokio::spawn(server::serve(listener, app, settings, None, async {
+        let _ = stopped.await;
+    }));
+    (url, stop, server)
+}
+
+/// Runs `count` of the same at once.
+pub async fn at_once<T: Send + 'static, F>(count: usize, make: impl Fn(usize) -> F) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    let barrier = Arc::new(tokio::sync::Barrier::new(count));
+    let tasks: Vec<_> = (0..count)
+        .map(|index| {
+            let (barrier, work) = (Arc::clone(&barrier), make(index));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                work.await
+            })
+        })
+        .collect();
+    let mut done = Vec::new();
+    for task in tasks {
+        done.push(task.await.expect("no panic"));
+    }
+    done
+}
