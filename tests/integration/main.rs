@@ -12,6 +12,7 @@ mod confirm;
 mod inspect;
 mod journeys;
 mod links;
+mod mails;
 mod request;
 mod session;
 mod undo;
