@@ -18,7 +18,7 @@ test: ## Run every test; PostgreSQL at TEST_POSTGRES_URL or on this machine is u
 	@scripts/needs cargo
 	$(CARGO) test --locked --workspace
 
-lint: ## Check format, lints, licences and unused crates
+lint: ## Check format and lints
 	@scripts/needs cargo
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
@@ -29,6 +29,9 @@ format: ## Put the code into its format
 openapi: ## Write the OpenAPI document from the code
 	@$(CARGO) build --locked --quiet --bin readdress
 	@target/debug/readdress openapi > openapi/readdress.json
+
+bench: ## Measure what a change costs (builds with optimisations first)
+	$(CARGO) bench --locked --bench flow
 
 clean: ## Remove what was built, and the data of `make run`
 	$(CARGO) clean

@@ -8,7 +8,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
 use crate::clock::Clock;
-use crate::email_change::link::{Lifetimes, Links};
+use crate::email_change::link::Lifetimes;
+use crate::email_change::links::Links;
 use crate::email_change::mail::{Letters, LinkTemplates, TemplateError};
 use crate::email_change::{EmailChange, Tools};
 use crate::jwt::Jwts;

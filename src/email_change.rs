@@ -13,6 +13,7 @@ pub mod cancel;
 pub mod confirm;
 pub mod inspect;
 pub mod link;
+pub mod links;
 pub mod mail;
 pub mod request;
 pub mod undo;
@@ -32,7 +33,8 @@ use crate::password::Password;
 use crate::password::lane::{Lane, Overloaded, Place};
 use crate::random::RandomError;
 use crate::users::{DatabaseError, User, Users};
-use link::{LinkError, Links};
+use link::LinkError;
+use links::Links;
 use mail::{Circumstances, Letters, TemplateError};
 
 /// How often a step that must not lose to a concurrent one decides anew.

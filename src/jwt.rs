@@ -37,8 +37,8 @@ pub struct Jwts {
 
 /// A token that we signed, of the kind that was asked for. It may have expired.
 pub struct Token<C> {
-    /// The name of the key that signed it.
-    pub kid: String,
+    /// The key that signed it.
+    pub key: Arc<Key>,
     /// The user's id.
     pub subject: String,
     /// Unix seconds.
@@ -147,7 +147,7 @@ impl Jwts {
             return Err(InvalidToken);
         }
         Ok(Token {
-            kid: key.kid().to_owned(),
+            key: Arc::clone(key),
             subject: claims.sub,
             issued_at: claims.iat,
             expires_at: claims.exp,

@@ -6,6 +6,7 @@
 //! another. Links and access tokens use this; HMAC, HKDF and the AEAD live nowhere else.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -29,7 +30,7 @@ const SEAL_NONCE_LEN: usize = 24;
 type Secret = Zeroizing<[u8; 32]>;
 
 /// All keys, the signing one first. Never empty.
-pub struct KeyRing(Vec<Key>);
+pub struct KeyRing(Vec<Arc<Key>>);
 
 /// One key and everything derived from it.
 pub struct Key {
@@ -71,7 +72,7 @@ impl KeyRing {
     /// shorter than 32 bytes, visibly not random, or a duplicate by kid or by bytes.
     pub fn parse(list: &str) -> Result<Self, KeyRingError> {
         let mut seen: Vec<Zeroizing<Vec<u8>>> = Vec::new();
-        let mut keys: Vec<Key> = Vec::new();
+        let mut keys: Vec<Arc<Key>> = Vec::new();
         for (index, written) in list.split(',').map(str::trim).enumerate() {
             if list.trim().is_empty() {
                 return Err(KeyRingError::Empty);
@@ -96,7 +97,7 @@ impl KeyRing {
             if seen.contains(&bytes) || keys.iter().any(|key| key.kid == kid) {
                 return Err(KeyRingError::Duplicate(place));
             }
-            keys.push(Key::derive(kid, &bytes));
+            keys.push(Arc::new(Key::derive(kid, &bytes)));
             seen.push(bytes);
         }
         Ok(Self(keys))
@@ -104,13 +105,13 @@ impl KeyRing {
 
     /// The key that signs.
     #[must_use]
-    pub fn signing(&self) -> &Key {
+    pub fn signing(&self) -> &Arc<Key> {
         &self.0[0]
     }
 
     /// The key of that name, if it is still in the ring.
     #[must_use]
-    pub fn find(&self, kid: &str) -> Option<&Key> {
+    pub fn find(&self, kid: &str) -> Option<&Arc<Key>> {
         self.0.iter().find(|key| key.kid == kid)
     }
 
@@ -278,7 +279,7 @@ mod tests {
     use super::*;
 
     fn ring_of(list: &str) -> Result<Vec<String>, KeyRingError> {
-        KeyRing::parse(list).map(|ring| ring.0.into_iter().map(|key| key.kid).collect())
+        KeyRing::parse(list).map(|ring| ring.0.iter().map(|key| key.kid.clone()).collect())
     }
 
     fn written(kid: &str, bytes: &[u8]) -> String {

@@ -156,20 +156,20 @@ impl Users {
         .await
     }
 
-    /// Whether any row has that address.
+    /// Whose address that is.
     ///
     /// # Errors
     ///
     /// [`DatabaseError`].
-    pub async fn is_taken(
+    pub async fn owner_of(
         &self,
         email: &EmailAddress,
         deadline: Deadline,
-    ) -> Result<bool, DatabaseError> {
+    ) -> Result<Option<UserId>, DatabaseError> {
         Ok(self
             .find_by_email(email.as_str(), deadline)
             .await?
-            .is_some())
+            .map(|owner| owner.id))
     }
 
     /// Charges one password check to the account, in one conditional statement that holds across

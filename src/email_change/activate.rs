@@ -51,6 +51,13 @@ pub enum ActivateError {
     Defect(#[from] Defect),
 }
 
+/// What the old address is told.
+struct Notice {
+    mail: Mail,
+    /// The undo window that the mail's link belongs to, if it has one.
+    opens: Option<i64>,
+}
+
 impl EmailChange {
     /// Tells the old address, then puts the new one in place.
     ///
@@ -64,23 +71,26 @@ impl EmailChange {
             .map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
         let user = self.user_of(link.user_id(), caller.deadline).await??;
-        if link.claims().is_done(&user) {
+        if link.is_done(&user) {
             return Ok(already_active(user));
         }
-        if !self.links.activate_holds(&link, &user) {
+        if !link.holds(&user) {
             return Err(LinkRefused::Used.into());
         }
         // What we signed was canonical; parsing it again only brings the type back.
         let new_email =
             EmailAddress::parse(&link.claims().new_email).map_err(|_| LinkRefused::Invalid)?;
-        if self.users.is_taken(&new_email, caller.deadline).await? {
-            return Err(ActivateError::EmailTaken);
+        match self.users.owner_of(&new_email, caller.deadline).await? {
+            None => {}
+            // Since the row was read, another press of this button was faster.
+            Some(owner) if owner == user.id => return self.overtaken(caller, &link).await,
+            Some(_) => return Err(ActivateError::EmailTaken),
         }
 
-        let (notice, opens_window) = self.notice(caller, &link, &user)?;
+        let notice = self.notice(caller, &link, &user)?;
         let (flow, caller) = (self.clone(), *caller);
         self.to_the_end(async move {
-            flow.replace_address(&caller, &link, &user, &new_email, notice, opens_window)
+            flow.replace_address(&caller, &link, &user, &new_email, notice)
                 .await
         })
         .await
@@ -93,19 +103,24 @@ impl EmailChange {
         caller: &Caller,
         link: &Link<Activate>,
         user: &User,
-    ) -> Result<(Mail, bool), Defect> {
+    ) -> Result<Notice, Defect> {
         let when = self.circumstances(caller);
         if user
             .undo_opened_at
             .is_some_and(|opened_at| self.links.window_runs(opened_at))
         {
-            return Ok((self.letters.changing(&user.email, None, when)?, false));
+            return Ok(Notice {
+                mail: self.letters.changing(&user.email, None, when)?,
+                opens: None,
+            });
         }
         let undo = self.links.issue_undo(user, link.claims().opened_at)?;
-        let notice =
-            self.letters
-                .changing(&user.email, Some((&undo.token, undo.expires_at)), when)?;
-        Ok((notice, true))
+        let link_and_end = Some((undo.token.as_str(), undo.expires_at));
+        let mail = self.letters.changing(&user.email, link_and_end, when)?;
+        Ok(Notice {
+            mail,
+            opens: Some(link.claims().opened_at),
+        })
     }
 
     async fn replace_address(
@@ -114,10 +129,9 @@ impl EmailChange {
         link: &Link<Activate>,
         user: &User,
         new_email: &EmailAddress,
-        notice: Mail,
-        opens_window: bool,
+        notice: Notice,
     ) -> Result<Activated, ActivateError> {
-        let told = match self.send(notice, caller.deadline).await {
+        let told = match self.send(notice.mail, caller.deadline).await {
             Ok(()) => true,
             Err(DeliveryError::Undeliverable) => {
                 tracing::warn!(user_id = %user.id, email = masked(&user.email), "the old mailbox is gone: changing its address without notice");
@@ -128,23 +142,12 @@ impl EmailChange {
         let change = Change {
             email: Some(new_email.as_str()),
             nonce: random::nonce().map_err(Defect::from)?,
-            undo_opened_at: if told && opens_window {
-                Some(link.claims().opened_at)
-            } else {
-                user.undo_opened_at
-            },
+            undo_opened_at: notice.opens.filter(|_| told).or(user.undo_opened_at),
         };
         match self.users.replace(user, &change, caller.deadline).await? {
             Replaced::Done => {}
             Replaced::EmailTaken => return Err(ActivateError::EmailTaken),
-            Replaced::Stale => {
-                let now = self.user_of(user.id.as_str(), caller.deadline).await??;
-                return if link.claims().is_done(&now) {
-                    Ok(already_active(now))
-                } else {
-                    Err(LinkRefused::Used.into())
-                };
-            }
+            Replaced::Stale => return self.overtaken(caller, link).await,
         }
         self.send_afterwards(self.letters.changed(new_email.as_str()), "changed");
         tracing::info!(
@@ -155,6 +158,20 @@ impl EmailChange {
             status: Activation::Activated,
             email: new_email.to_string(),
         })
+    }
+
+    /// Somebody else wrote first: this same link, pressed twice, or what has made it worthless.
+    async fn overtaken(
+        &self,
+        caller: &Caller,
+        link: &Link<Activate>,
+    ) -> Result<Activated, ActivateError> {
+        let now = self.user_of(link.user_id(), caller.deadline).await??;
+        if link.is_done(&now) {
+            Ok(already_active(now))
+        } else {
+            Err(LinkRefused::Used.into())
+        }
     }
 }
 

@@ -44,7 +44,7 @@ impl EmailChange {
         Span::current().record("kid", link.kid());
         for _ in 0..TRIES {
             let user = self.user_of(link.user_id(), caller.deadline).await??;
-            if !self.links.cancel_holds(&link, &user) {
+            if !link.holds(&user) {
                 return Err(LinkRefused::Used.into());
             }
             let nonce = random::nonce().map_err(Defect::from)?;

@@ -74,9 +74,9 @@ impl EmailChange {
         Span::current().record("kid", link.kid());
         let new_email = EmailAddress::parse(new_email)?;
         let user = self.user_of(link.user_id(), caller.deadline).await??;
-        let next_nonce = self.links.next_nonce(&link, &user, &new_email);
+        let next_nonce = link.next_nonce(&user, &new_email);
         let repeated = user.nonce == Some(next_nonce);
-        if !repeated && !self.links.confirm_holds(&link, &user) {
+        if !repeated && !link.holds(&user) {
             return Err(LinkRefused::Used.into());
         }
         if same_address(new_email.as_str(), &user.email) {
@@ -91,12 +91,12 @@ impl EmailChange {
             .map_err(limited)?;
         verify(place, password, &user.password_hash).await?;
 
-        let is_taken = self.users.is_taken(&new_email, caller.deadline).await?;
+        let owner = self.users.owner_of(&new_email, caller.deadline).await?;
         let activate = self
             .links
             .issue_activate(&user, next_nonce, &new_email, link.issued_at());
         let expires_at = activate.expires_at;
-        let mail = if is_taken {
+        let mail = if owner.is_some_and(|owner| owner != user.id) {
             self.letters.taken(&new_email, self.circumstances(caller))
         } else {
             self.letters

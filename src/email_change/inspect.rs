@@ -66,7 +66,7 @@ impl EmailChange {
     /// [`InspectError`].
     pub async fn inspect(&self, caller: &Caller, token: &str) -> Result<Inspection, InspectError> {
         if let Ok(link) = self.links.read::<Confirm>(token) {
-            let holds = |user: &User| state(self.links.confirm_holds(&link, user));
+            let holds = |user: &User| state(link.holds(user));
             return self
                 .report(caller, LinkKind::Confirm, &link, None, holds)
                 .await;
@@ -74,10 +74,10 @@ impl EmailChange {
         if let Ok(link) = self.links.read::<Activate>(token) {
             let new_email = Some(link.claims().new_email.clone());
             let holds = |user: &User| {
-                if link.claims().is_done(user) {
+                if link.is_done(user) {
                     LinkState::AlreadyActive
                 } else {
-                    state(self.links.activate_holds(&link, user))
+                    state(link.holds(user))
                 }
             };
             return self
@@ -85,16 +85,13 @@ impl EmailChange {
                 .await;
         }
         if let Ok(link) = self.links.read::<Cancel>(token) {
-            let holds = |user: &User| state(self.links.cancel_holds(&link, user));
+            let holds = |user: &User| state(link.holds(user));
             return self
                 .report(caller, LinkKind::Cancel, &link, None, holds)
                 .await;
         }
         let link = self.links.read::<Undo>(token).map_err(LinkRefused::from)?;
-        let old = self
-            .links
-            .open_undo(&link)
-            .map_err(|_: LinkError| LinkRefused::Invalid)?;
+        let old = link.open().map_err(|_: LinkError| LinkRefused::Invalid)?;
         let holds = |user: &User| {
             if old.is_done(user) {
                 LinkState::AlreadyUndone

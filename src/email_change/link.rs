@@ -2,7 +2,7 @@
 //!
 //! A link is a signed JWT: it carries what other systems keep in a cache. That we signed it proves
 //! only that we said it once; whether it still *holds* is decided by comparing its fingerprint
-//! with the row as it is now. The steps issue and check links here and nowhere else.
+//! with the row as it is now. [`Links`](super::links::Links) issues and reads them.
 
 use std::time::Duration;
 
@@ -12,11 +12,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::clock::seconds_of;
 use crate::email_address::{EmailAddress, same_address};
-use crate::jwt::{Jwts, Token, TokenKind};
-use crate::keys::{Key, KeyRing};
-use crate::random::RandomError;
+use crate::jwt::Token;
+use crate::keys::Key;
 use crate::users::User;
 
 /// How long links live. Longer is kinder and more dangerous: a confirm link is read by whoever
@@ -57,13 +55,13 @@ pub trait Kind: Serialize + DeserializeOwned {
 /// Mailed to the current address by *request*; spent by *confirm*.
 #[derive(Serialize, Deserialize)]
 pub struct Confirm {
-    fp: String,
+    pub(super) fp: String,
 }
 
 /// Mailed to the new address by *confirm*; spent by *activate*.
 #[derive(Serialize, Deserialize)]
 pub struct Activate {
-    fp: String,
+    pub(super) fp: String,
     /// The canonical new address.
     pub new_email: String,
     /// The confirm link's `iat`: opens the undo window of this change, whichever of its notices
@@ -74,14 +72,14 @@ pub struct Activate {
 /// Mailed with the confirm link. Bound to user and address alone, so that nobody can outrun it.
 #[derive(Serialize, Deserialize)]
 pub struct Cancel {
-    fp: String,
+    pub(super) fp: String,
 }
 
 /// Mailed to the old address by *activate*. Sealed: the old mailbox learns neither the new address
 /// nor a hash.
 #[derive(Serialize, Deserialize)]
 pub struct Undo {
-    sealed: String,
+    pub(super) sealed: String,
 }
 
 /// What an undo link proves and restores.
@@ -125,8 +123,8 @@ impl Kind for Undo {
 
 /// A link of ours, of kind `K`. Whether it still holds is another question.
 pub struct Link<K> {
-    token: Token<K>,
-    signature: Vec<u8>,
+    pub(super) token: Token<K>,
+    pub(super) signature: Vec<u8>,
 }
 
 /// A link just made.
@@ -146,219 +144,6 @@ pub enum LinkError {
     /// Ours, but its time is over.
     #[error("the link has expired")]
     Expired,
-}
-
-/// Issues and checks links.
-#[derive(Clone)]
-pub struct Links {
-    jwts: Jwts,
-    lifetimes: Lifetimes,
-}
-
-impl Links {
-    /// `jwts` carries keys, issuer and clock.
-    #[must_use]
-    pub fn new(jwts: Jwts, lifetimes: Lifetimes) -> Self {
-        Self { jwts, lifetimes }
-    }
-
-    /// How long links live.
-    #[must_use]
-    pub fn lifetimes(&self) -> &Lifetimes {
-        &self.lifetimes
-    }
-
-    /// A link to *confirm* with, for the row as it is now.
-    #[must_use]
-    pub fn issue_confirm(&self, user: &User) -> Issued {
-        let fp = fingerprint(self.keys().signing(), user, user.nonce);
-        self.issue(user, self.end_of::<Confirm>(), Confirm { fp })
-    }
-
-    /// A link that kills every confirm and activate link of this account and address.
-    #[must_use]
-    pub fn issue_cancel(&self, user: &User) -> Issued {
-        let fp = cancel_fingerprint(self.keys().signing(), user);
-        self.issue(user, self.end_of::<Cancel>(), Cancel { fp })
-    }
-
-    /// A link to *activate* `new_email` with. It holds once the row's nonce is `next_nonce`.
-    #[must_use]
-    pub fn issue_activate(
-        &self,
-        user: &User,
-        next_nonce: i64,
-        new_email: &EmailAddress,
-        opened_at: i64,
-    ) -> Issued {
-        let fp = fingerprint(self.keys().signing(), user, Some(next_nonce));
-        let claims = Activate {
-            fp,
-            new_email: new_email.to_string(),
-            opened_at,
-        };
-        self.issue(user, self.end_of::<Activate>(), claims)
-    }
-
-    /// A link back to the row's address of now, until the window opened at `opened_at` ends.
-    ///
-    /// # Errors
-    ///
-    /// Passes on the operating system's refusal to give random bytes.
-    pub fn issue_undo(&self, user: &User, opened_at: i64) -> Result<Issued, RandomError> {
-        let restoration = Restoration {
-            email: user.email.clone(),
-            password_hash: user.password_hash.clone(),
-            opened_at,
-        };
-        let plain = match serde_json::to_vec(&restoration) {
-            Ok(plain) => Zeroizing::new(plain),
-            Err(_) => unreachable!("strings and numbers serialise"),
-        };
-        let sealed = self
-            .keys()
-            .signing()
-            .seal(&seal_context(user.id.as_str()), &plain)?;
-        Ok(self.issue(user, self.window_end(opened_at), Undo { sealed }))
-    }
-
-    /// When the undo window that was opened at `opened_at` ends (Unix seconds).
-    #[must_use]
-    pub fn window_end(&self, opened_at: i64) -> i64 {
-        opened_at.saturating_add(seconds_of(self.lifetimes.undo_window()))
-    }
-
-    /// Whether the undo window that was opened at `opened_at` is still running.
-    #[must_use]
-    pub fn window_runs(&self, opened_at: i64) -> bool {
-        !self.jwts.is_past(self.window_end(opened_at))
-    }
-
-    /// Reads a link that must be ours, of kind `K`, and alive.
-    ///
-    /// # Errors
-    ///
-    /// [`LinkError`].
-    pub fn check<K: Kind>(&self, token: &str) -> Result<Link<K>, LinkError> {
-        let link = self.read(token)?;
-        if self.has_expired(&link) {
-            return Err(LinkError::Expired);
-        }
-        Ok(link)
-    }
-
-    /// Reads a link that may have expired: for *inspect*.
-    ///
-    /// # Errors
-    ///
-    /// [`LinkError::Invalid`].
-    pub fn read<K: Kind>(&self, token: &str) -> Result<Link<K>, LinkError> {
-        let kind = self.kind::<K>();
-        let (_, signature) = token.rsplit_once('.').ok_or(LinkError::Invalid)?;
-        let signature = URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| LinkError::Invalid)?;
-        let token = self
-            .jwts
-            .read(kind, token)
-            .map_err(|_| LinkError::Invalid)?;
-        Ok(Link { token, signature })
-    }
-
-    /// Whether the link's time is over.
-    #[must_use]
-    pub fn has_expired<K>(&self, link: &Link<K>) -> bool {
-        self.jwts.is_past(link.expires_at())
-    }
-
-    /// Whether a confirm link's fingerprint is that of the row as it is now.
-    #[must_use]
-    pub fn confirm_holds(&self, link: &Link<Confirm>, user: &User) -> bool {
-        self.fingerprint_matches(link, &link.token.claims.fp, user)
-    }
-
-    /// Whether an activate link's fingerprint is that of the row as it is now.
-    #[must_use]
-    pub fn activate_holds(&self, link: &Link<Activate>, user: &User) -> bool {
-        self.fingerprint_matches(link, &link.token.claims.fp, user)
-    }
-
-    /// Whether a cancel link is for the address that the row has now.
-    #[must_use]
-    pub fn cancel_holds(&self, link: &Link<Cancel>, user: &User) -> bool {
-        let parts = [user.id.as_str().as_bytes(), user.email.as_bytes()];
-        self.key_of(link)
-            .is_some_and(|key| matches(key, CANCEL_TAG, &parts, &link.token.claims.fp))
-    }
-
-    /// Opens an undo link.
-    ///
-    /// # Errors
-    ///
-    /// [`LinkError::Invalid`] where it was sealed with another key or for another user.
-    pub fn open_undo(&self, link: &Link<Undo>) -> Result<Restoration, LinkError> {
-        let key = self.key_of(link).ok_or(LinkError::Invalid)?;
-        let plain = key
-            .open(&seal_context(link.user_id()), &link.token.claims.sealed)
-            .ok_or(LinkError::Invalid)?;
-        serde_json::from_slice(&plain).map_err(|_| LinkError::Invalid)
-    }
-
-    /// The nonce that confirming `new_email` with this link writes.
-    ///
-    /// Derived, not drawn: a row that already has it is this same confirm again, so a double press
-    /// or a lost answer can be recognised without remembering anything; another address gives
-    /// another nonce. The row's address and hash are part of it, so that nothing revives it later.
-    #[must_use]
-    pub fn next_nonce(&self, link: &Link<Confirm>, user: &User, new_email: &EmailAddress) -> i64 {
-        let key = self.key_of(link).unwrap_or_else(|| self.keys().signing());
-        let parts = [
-            link.signature.as_slice(),
-            new_email.as_str().as_bytes(),
-            user.email.as_bytes(),
-            user.password_hash.as_bytes(),
-        ];
-        let mac = key.mac("readdress/v1/next-nonce", &parts);
-        let mut first = [0; 8];
-        first.copy_from_slice(&mac[..8]);
-        i64::from_be_bytes(first) & i64::MAX
-    }
-
-    fn issue<K: Kind>(&self, user: &User, expires_at: i64, claims: K) -> Issued {
-        let token = self
-            .jwts
-            .issue(self.kind::<K>(), user.id.as_str(), expires_at, claims);
-        Issued { token, expires_at }
-    }
-
-    fn end_of<K: Kind>(&self) -> i64 {
-        self.jwts
-            .clock()
-            .seconds()
-            .saturating_add(seconds_of(K::lifetime(&self.lifetimes)))
-    }
-
-    fn kind<K: Kind>(&self) -> TokenKind {
-        TokenKind {
-            typ: K::TYP,
-            secret: Key::signing_secret,
-            max_lifetime: K::lifetime(&self.lifetimes),
-        }
-    }
-
-    fn fingerprint_matches<K>(&self, link: &Link<K>, fp: &str, user: &User) -> bool {
-        let nonce = nonce_bytes(user.nonce);
-        self.key_of(link)
-            .is_some_and(|key| matches(key, LINK_TAG, &parts_of(user, &nonce), fp))
-    }
-
-    fn key_of<K>(&self, link: &Link<K>) -> Option<&Key> {
-        self.keys().find(&link.token.kid)
-    }
-
-    fn keys(&self) -> &KeyRing {
-        self.jwts.keys()
-    }
 }
 
 impl<K> Link<K> {
@@ -383,7 +168,7 @@ impl<K> Link<K> {
     /// The name of the key that signed it.
     #[must_use]
     pub fn kid(&self) -> &str {
-        &self.token.kid
+        self.token.key.kid()
     }
 
     /// The signature, which is different for every two links: names this one in limits.
@@ -397,13 +182,89 @@ impl<K> Link<K> {
     pub fn claims(&self) -> &K {
         &self.token.claims
     }
+
+    fn key(&self) -> &Key {
+        &self.token.key
+    }
 }
 
-impl Activate {
+impl Link<Confirm> {
+    /// Whether its fingerprint is that of the row as it is now.
+    #[must_use]
+    pub fn holds(&self, user: &User) -> bool {
+        matches(
+            self.key(),
+            LINK_TAG,
+            &parts_of(user, &nonce_bytes(user.nonce)),
+            &self.claims().fp,
+        )
+    }
+
+    /// The nonce that confirming `new_email` with this link writes.
+    ///
+    /// Derived, not drawn: a row that already has it is this same confirm again, so a double press
+    /// or a lost answer can be recognised without remembering anything; another address gives
+    /// another nonce. The row's address and hash are part of it, so that nothing revives it later.
+    #[must_use]
+    pub fn next_nonce(&self, user: &User, new_email: &EmailAddress) -> i64 {
+        let parts = [
+            self.signature.as_slice(),
+            new_email.as_str().as_bytes(),
+            user.email.as_bytes(),
+            user.password_hash.as_bytes(),
+        ];
+        let mac = self.key().mac("readdress/v1/next-nonce", &parts);
+        let mut first = [0; 8];
+        first.copy_from_slice(&mac[..8]);
+        i64::from_be_bytes(first) & i64::MAX
+    }
+}
+
+impl Link<Activate> {
+    /// Whether its fingerprint is that of the row as it is now.
+    #[must_use]
+    pub fn holds(&self, user: &User) -> bool {
+        matches(
+            self.key(),
+            LINK_TAG,
+            &parts_of(user, &nonce_bytes(user.nonce)),
+            &self.claims().fp,
+        )
+    }
+
     /// Whether the row already has the address that this link brings.
     #[must_use]
     pub fn is_done(&self, user: &User) -> bool {
-        same_address(&user.email, &self.new_email)
+        same_address(&user.email, &self.claims().new_email)
+    }
+}
+
+impl Link<Cancel> {
+    /// Whether it is for the address that the row has now.
+    #[must_use]
+    pub fn holds(&self, user: &User) -> bool {
+        matches(
+            self.key(),
+            CANCEL_TAG,
+            &cancel_parts_of(user),
+            &self.claims().fp,
+        )
+    }
+}
+
+impl Link<Undo> {
+    /// What it proves and restores.
+    ///
+    /// # Errors
+    ///
+    /// [`LinkError::Invalid`] where it was sealed with another key or for another user.
+    pub fn open(&self) -> Result<Restoration, LinkError> {
+        let context = seal_context(self.user_id());
+        let plain = self
+            .key()
+            .open(&context, &self.claims().sealed)
+            .ok_or(LinkError::Invalid)?;
+        serde_json::from_slice(&plain).map_err(|_| LinkError::Invalid)
     }
 }
 
@@ -418,13 +279,18 @@ impl Restoration {
 const LINK_TAG: &str = "readdress/v1/link";
 const CANCEL_TAG: &str = "readdress/v1/cancel";
 
-fn fingerprint(key: &Key, user: &User, nonce: Option<i64>) -> String {
+/// The fingerprint of the row as it would be with that nonce.
+pub(super) fn fingerprint(key: &Key, user: &User, nonce: Option<i64>) -> String {
     URL_SAFE_NO_PAD.encode(key.mac(LINK_TAG, &parts_of(user, &nonce_bytes(nonce))))
 }
 
-fn cancel_fingerprint(key: &Key, user: &User) -> String {
-    let parts = [user.id.as_str().as_bytes(), user.email.as_bytes()];
-    URL_SAFE_NO_PAD.encode(key.mac(CANCEL_TAG, &parts))
+/// The fingerprint of user and address alone.
+pub(super) fn cancel_fingerprint(key: &Key, user: &User) -> String {
+    URL_SAFE_NO_PAD.encode(key.mac(CANCEL_TAG, &cancel_parts_of(user)))
+}
+
+fn cancel_parts_of(user: &User) -> [&[u8]; 2] {
+    [user.id.as_str().as_bytes(), user.email.as_bytes()]
 }
 
 fn parts_of<'a>(user: &'a User, nonce: &'a [u8]) -> [&'a [u8]; 4] {
@@ -447,6 +313,6 @@ fn matches(key: &Key, tag: &str, parts: &[&[u8]], fp: &str) -> bool {
         .is_ok_and(|expected| key.mac_matches(tag, parts, &expected))
 }
 
-fn seal_context(user_id: &str) -> Vec<u8> {
+pub(super) fn seal_context(user_id: &str) -> Vec<u8> {
     [b"readdress/v1/undo\0", user_id.as_bytes()].concat()
 }

@@ -67,7 +67,7 @@ impl EmailChange {
     ) -> Result<Undone, UndoError> {
         let link = self.links.check::<Undo>(token).map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
-        let old = self.links.open_undo(&link).map_err(LinkRefused::from)?;
+        let old = link.open().map_err(LinkRefused::from)?;
         let mut user = self.user_of(link.user_id(), caller.deadline).await??;
         if !undoes(&old, &user) {
             return Err(LinkRefused::Used.into());
