@@ -76,6 +76,24 @@ pub struct User {
     pub undo_opened_at: Option<i64>,
 }
 
+#[cfg(test)]
+impl User {
+    pub(crate) fn for_tests(
+        id: &str,
+        email: &str,
+        password_hash: &str,
+        nonce: Option<i64>,
+    ) -> Self {
+        Self {
+            id: UserId(id.to_owned()),
+            email: email.to_owned(),
+            password_hash: Zeroizing::new(password_hash.to_owned()),
+            nonce,
+            undo_opened_at: None,
+        }
+    }
+}
+
 /// What a guarded write puts in place of what was read.
 pub struct Change<'a> {
     /// The new address, if the address changes.

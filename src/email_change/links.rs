@@ -164,3 +164,194 @@ impl Links {
         self.jwts.keys()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::keys;
+
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
+
+    fn links() -> Links {
+        let ring = keys::generate()
+            .ok()
+            .and_then(|key| KeyRing::parse(&key).ok())
+            .expect("a ring");
+        let jwts = Jwts::new(
+            Arc::new(ring),
+            "https://app.example.com".to_owned(),
+            Clock::manual(1_800_000_000),
+        );
+        Links::new(
+            jwts,
+            Lifetimes {
+                confirm: HOUR,
+                activate: HOUR,
+                undo: HOUR,
+            },
+        )
+    }
+
+    fn user() -> User {
+        User::for_tests(
+            "019aa2b4-0000-7000-8000-000000000001",
+            "ann@example.com",
+            "$argon2id$hash",
+            Some(7),
+        )
+    }
+
+    fn every_kind(links: &Links) -> [String; 4] {
+        let new_email = EmailAddress::parse("ann@new.example").expect("an address");
+        [
+            links.issue_confirm(&user()).token,
+            links
+                .issue_activate(&user(), 8, &new_email, 1_800_000_000)
+                .token,
+            links.issue_cancel(&user()).token,
+            links
+                .issue_undo(&user(), 1_800_000_000)
+                .expect("random")
+                .token,
+        ]
+    }
+
+    fn is_accepted(links: &Links, token: &str) -> bool {
+        links.check::<Confirm>(token).is_ok()
+            || links.check::<Activate>(token).is_ok()
+            || links.check::<Cancel>(token).is_ok()
+            || links.check::<Undo>(token).is_ok()
+    }
+
+    /// Every position, every character of the alphabet and some besides; also left out, and twice.
+    #[test]
+    fn no_edit_of_one_character_is_accepted() {
+        let links = links();
+        for token in every_kind(&links) {
+            assert!(is_accepted(&links, &token));
+            for position in 0..token.len() {
+                let (before, rest) = token.split_at(position);
+                let after = &rest[1..];
+                for other in
+                    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/ \n"
+                        .chars()
+                {
+                    let edited = format!("{before}{other}{after}");
+                    assert!(
+                        edited == token || !is_accepted(&links, &edited),
+                        "{position} {other:?}"
+                    );
+                }
+                assert!(
+                    !is_accepted(&links, &format!("{before}{after}")),
+                    "{position} left out"
+                );
+                assert!(
+                    !is_accepted(&links, &format!("{before}{}{rest}", &rest[..1])),
+                    "{position} twice"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_holds_for_the_very_row_it_was_made_for() {
+        let links = links();
+        let confirm = links
+            .check::<Confirm>(&links.issue_confirm(&user()).token)
+            .expect("ours");
+        assert!(confirm.holds(&user()));
+        let (id, hash) = ("019aa2b4-0000-7000-8000-000000000001", "$argon2id$hash");
+        for other in [
+            User::for_tests(
+                "019aa2b4-0000-7000-8000-000000000002",
+                "ann@example.com",
+                hash,
+                Some(7),
+            ),
+            User::for_tests(id, "Ann@example.com", hash, Some(7)),
+            User::for_tests(id, "ann@example.com", "$argon2id$hasH", Some(7)),
+            User::for_tests(id, "ann@example.com", hash, Some(8)),
+            User::for_tests(id, "ann@example.com", hash, Some(-7)),
+            User::for_tests(id, "ann@example.com", hash, None),
+        ] {
+            assert!(!confirm.holds(&other), "{} {:?}", other.email, other.nonce);
+        }
+    }
+
+    #[test]
+    fn the_next_nonce_depends_on_link_address_and_row_and_fits_the_column() {
+        let links = links();
+        let check = |token: &str| links.check::<Confirm>(token).expect("ours");
+        let link = check(&links.issue_confirm(&user()).token);
+        let address = |text: &str| EmailAddress::parse(text).expect("an address");
+        let nonce = link.next_nonce(&user(), &address("a@new.example"));
+        assert!(nonce >= 0);
+        assert_eq!(
+            nonce,
+            link.next_nonce(&user(), &address("A@new.example")),
+            "the canonical address"
+        );
+        assert_ne!(nonce, link.next_nonce(&user(), &address("b@new.example")));
+        let changed = User::for_tests(
+            user().id.as_str(),
+            "ann@example.com",
+            "$argon2id$other",
+            Some(7),
+        );
+        assert_ne!(nonce, link.next_nonce(&changed, &address("a@new.example")));
+        let moved = User::for_tests(
+            user().id.as_str(),
+            "bob@example.com",
+            "$argon2id$hash",
+            Some(7),
+        );
+        assert_ne!(nonce, link.next_nonce(&moved, &address("a@new.example")));
+        let other_row = User::for_tests(
+            user().id.as_str(),
+            "ann@example.com",
+            "$argon2id$hash",
+            Some(9),
+        );
+        assert_eq!(
+            nonce,
+            link.next_nonce(&other_row, &address("a@new.example")),
+            "not the nonce it replaces"
+        );
+        let other_link = check(&links.issue_confirm(&other_row).token);
+        assert_ne!(
+            nonce,
+            other_link.next_nonce(&user(), &address("a@new.example"))
+        );
+    }
+
+    #[test]
+    fn an_undo_link_opens_to_what_was_before_and_shows_none_of_it() {
+        let links = links();
+        let token = links
+            .issue_undo(&user(), 1_800_000_000)
+            .expect("random")
+            .token;
+        let old = links
+            .check::<Undo>(&token)
+            .expect("ours")
+            .open()
+            .expect("opens");
+        assert_eq!(
+            (old.email.as_str(), old.opened_at),
+            ("ann@example.com", 1_800_000_000)
+        );
+        assert_eq!(old.password_hash.as_str(), "$argon2id$hash");
+        let payload = URL_SAFE_NO_PAD
+            .decode(token.split('.').nth(1).expect("claims"))
+            .expect("base64url");
+        let payload = String::from_utf8(payload).expect("JSON");
+        assert!(
+            !payload.contains("ann") && !payload.contains("argon2"),
+            "{payload}"
+        );
+    }
+}

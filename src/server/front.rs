@@ -217,3 +217,46 @@ fn add_headers(response: &mut Response, request_id: &str) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use poem::{Route, get, handler};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::limits::Quotas;
+
+    #[handler]
+    fn broken() -> Response {
+        panic!("with a secret in its message")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_a_problem_that_says_nothing_of_it() {
+        let quotas = Quotas {
+            passwords: None,
+            recipient: None,
+            recipient_all: None,
+            client: None,
+        };
+        let settings = Settings {
+            trusted_proxies: vec![],
+            cors_origins: vec![],
+            max_connections: 1,
+        };
+        let routes = Route::new()
+            .at("/broken", get(broken))
+            .map_to_response()
+            .boxed();
+        let front = Front::new(routes, Limits::new(quotas, &Clock::System), &settings);
+        let request = Request::builder().uri_str("/broken").finish();
+        let response = front.answer(request).await;
+        assert_eq!(response.status().as_u16(), 500);
+        assert_eq!(response.content_type(), Some("application/problem+json"));
+        let body = response.into_body().into_string().await.expect("text");
+        assert!(
+            body.contains("\"internal\"") && !body.contains("secret"),
+            "{body}"
+        );
+    }
+}

@@ -31,6 +31,8 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_STREAMS: u32 = 64;
 /// Streams opened and reset before anybody answered them (CVE-2023-44487).
 const MAX_RESET_STREAMS: usize = 20;
+/// How every HTTP/2 connection begins (RFC 9113, section 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// From the signal to the end.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
 /// Left of it for what outlives its callers.
@@ -109,9 +111,25 @@ async fn accept(
     Ok((stream, peer, place))
 }
 
-/// hyper's own clock starts with the first bytes of a head: whoever never sends any is let go here.
+/// Whether enough has arrived to tell HTTP/1 from HTTP/2. hyper's own clock starts only then, so
+/// whoever sends nothing, or the first half of the HTTP/2 preface, is let go here.
 async fn says_something(stream: &TcpStream) -> bool {
-    matches!(timeout(HEAD, stream.peek(&mut [0])).await, Ok(Ok(1..)))
+    let told = async {
+        let mut seen = [0; PREFACE.len()];
+        loop {
+            let length = stream
+                .peek(&mut seen)
+                .await
+                .ok()
+                .filter(|length| *length > 0)?;
+            if length == PREFACE.len() || !PREFACE.starts_with(&seen[..length]) {
+                return Some(());
+            }
+            // What has arrived stays readable, so waiting for it to become so would not wait.
+            tokio::time::sleep(BACK_OFF).await;
+        }
+    };
+    matches!(timeout(HEAD, told).await, Ok(Some(())))
 }
 
 fn builder() -> Builder<TokioExecutor> {
