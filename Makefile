@@ -16,7 +16,7 @@ run: ## Run everything on this machine, with nothing configured
 
 test: ## Run every test; PostgreSQL at TEST_POSTGRES_URL or on this machine is used if there is one
 	@scripts/needs cargo
-	$(CARGO) test --locked --workspace
+	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) test --locked --workspace
 
 lint: ## Check format and lints
 	@scripts/needs cargo

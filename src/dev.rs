@@ -17,7 +17,13 @@ pub fn pages(folder: &Folder, url: &str) -> Route {
             .data(folder.clone())
             .data(mailbox::Url(url.to_owned()))
     };
-    Route::new()
+    let pages = [
+        "/new-email",
+        "/email-activation",
+        "/cancel-email-change",
+        "/undo-email-change",
+    ];
+    let mailbox = Route::new()
         .at("/", get(mailbox::home))
         .at("/dev/mailbox", page(get(mailbox::list).boxed()))
         .at(
@@ -28,5 +34,8 @@ pub fn pages(folder: &Folder, url: &str) -> Route {
         .at(
             "/dev/mailbox/:name/html",
             page(get(mailbox::as_html).boxed()),
-        )
+        );
+    pages.iter().fold(mailbox, |routes, path| {
+        routes.at(*path, page(get(mailbox::stand_in).boxed()))
+    })
 }

@@ -7,7 +7,7 @@ use mail_parser::MessageParser;
 use minijinja::{Environment, Value, context};
 use poem::http::header;
 use poem::web::{Data, Path};
-use poem::{Response, handler};
+use poem::{Request, Response, handler};
 
 use super::DEMO_PASSWORD;
 use crate::api::problem::{Code, Problem, internal};
@@ -105,6 +105,20 @@ pub(super) async fn as_html(
         .html
         .replacen("<head>", "<head><base target=\"_top\">", 1);
     Ok(respond(html, MAIL_POLICY))
+}
+
+/// Where a link leads until there are pages: says how to go on. Reads its own address and nothing
+/// else, and changes nothing.
+#[handler]
+pub(super) fn stand_in(request: &Request, url: Data<&Url>) -> poem::Result<Response> {
+    let link = format!("{}{}", url.0.0, request.original_uri());
+    let curl = curl(&link, &url.0.0).ok_or(Problem::new(Code::NotFound))?;
+    let facts = context! { does => curl.does, command => curl.command.as_str() };
+    page(
+        "link.html",
+        include_str!("../../templates/dev/link.html"),
+        facts,
+    )
 }
 
 /// The newest mail's text, for `curl`.

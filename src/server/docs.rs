@@ -64,10 +64,14 @@ fn make() -> Page {
     }
 }
 
-/// What stands between `<script …>` and `</script>`.
+/// What stands between `<script …>` and `</script>`, as a browser reads it: an opening tag inside a
+/// script is text.
 fn scripts(html: &str) -> impl Iterator<Item = &str> {
-    html.split("<script").skip(1).filter_map(|rest| {
-        let (_, script) = rest.split_once('>')?;
-        script.split_once("</script>").map(|(script, _)| script)
+    let mut rest = html;
+    std::iter::from_fn(move || {
+        let (_, opened) = rest.split_once("<script")?;
+        let (script, after) = opened.split_once('>')?.1.split_once("</script>")?;
+        rest = after;
+        Some(script)
     })
 }

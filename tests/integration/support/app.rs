@@ -46,12 +46,25 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            quotas: Quotas { passwords: None, recipient: None, recipient_all: None, client: None },
-            lifetimes: Lifetimes { confirm: HOUR, activate: 24 * HOUR, undo: 7 * 24 * HOUR },
+            quotas: Quotas {
+                passwords: None,
+                recipient: None,
+                recipient_all: None,
+                client: None,
+            },
+            lifetimes: Lifetimes {
+                confirm: HOUR,
+                activate: 24 * HOUR,
+                undo: 7 * 24 * HOUR,
+            },
             keys: keys::generate().expect("random").to_string(),
             sign_in: true,
             password_threads: 2,
-            server: server::Settings { trusted_proxies: vec![], cors_origins: vec![], max_connections: 500 },
+            server: server::Settings {
+                trusted_proxies: vec![],
+                cors_origins: vec![],
+                max_connections: 500,
+            },
         }
     }
 }
@@ -95,7 +108,9 @@ impl TestApp {
     }
 
     async fn start(options: Options, database: TestDatabase) -> Self {
-        readdress_migrations::up(&database.pool).await.expect("migrates");
+        readdress_migrations::up(&database.pool)
+            .await
+            .expect("migrates");
         let (clock, smtp) = (Clock::manual(START), SmtpSink::start().await);
         let (url, stop, server) = serve(&options, &database, &smtp, &clock).await;
         Self {
@@ -105,7 +120,10 @@ impl TestApp {
             users: Users::new(database.pool.clone()),
             database,
             options,
-            http: reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client"),
+            http: reqwest::Client::builder()
+                .pool_max_idle_per_host(0)
+                .build()
+                .expect("a client"),
             stop: Some(stop),
             server,
         }
@@ -114,9 +132,16 @@ impl TestApp {
     /// Another replica on the same database, mailbox and clock, with these keys; stops with the
     /// first.
     pub async fn replica(&self, keys: &str) -> Replica {
-        let options = Options { keys: keys.to_owned(), ..self.options.clone() };
+        let options = Options {
+            keys: keys.to_owned(),
+            ..self.options.clone()
+        };
         let (url, stop, server) = serve(&options, &self.database, &self.smtp, &self.clock).await;
-        Replica { url, _stop: stop, _server: server }
+        Replica {
+            url,
+            _stop: stop,
+            _server: server,
+        }
     }
 
     pub async fn close(mut self) {
@@ -135,20 +160,38 @@ impl TestApp {
     pub async fn add_user(&self, email: &str, password: &str) {
         let address = EmailAddress::parse(email).expect("an address");
         let hash = password::hash(&Password::new(password.to_owned())).expect("a hash");
-        assert!(self.users.add(&address, &hash, Deadline::of_request()).await.expect("a database"));
+        assert!(
+            self.users
+                .add(&address, &hash, Deadline::of_request())
+                .await
+                .expect("a database")
+        );
     }
 
     pub async fn sign_in_as(&self, email: &str, password: &str) -> Person {
         let answer = self.sign_in(email, password).await;
-        let access = answer.ok(200)["access_token"].as_str().expect("a token").to_owned();
-        let id = forge::open(&access).claims["sub"].as_str().expect("an id").to_owned();
-        Person { id, email: email.to_owned(), access }
+        let access = answer.ok(200)["access_token"]
+            .as_str()
+            .expect("a token")
+            .to_owned();
+        let id = forge::open(&access).claims["sub"]
+            .as_str()
+            .expect("an id")
+            .to_owned();
+        Person {
+            id,
+            email: email.to_owned(),
+            access,
+        }
     }
 
     /// What the host application does when a password is changed.
     pub async fn set_password(&self, person: &Person, password: &str) {
         let hash = password::hash(&Password::new(password.to_owned())).expect("a hash");
-        let sql = format!("UPDATE users SET password_hash = '{hash}' WHERE id = '{}'", person.id);
+        let sql = format!(
+            "UPDATE users SET password_hash = '{hash}' WHERE id = '{}'",
+            person.id
+        );
         assert_eq!(self.database.execute(&sql).await, 1);
     }
 
@@ -160,7 +203,11 @@ impl TestApp {
     /// Everything in the table but what a limit writes: equal before and after whatever must
     /// change nothing.
     pub async fn state(&self) -> String {
-        let aggregate = if self.database.url.starts_with("sqlite") { "group_concat(row, '; ')" } else { "string_agg(row, '; ')" };
+        let aggregate = if self.database.url.starts_with("sqlite") {
+            "group_concat(row, '; ')"
+        } else {
+            "string_agg(row, '; ')"
+        };
         let sql = format!(
             "SELECT {aggregate} FROM (SELECT email || '|' || password_hash || '|' || \
              COALESCE(CAST(email_change_nonce AS text), '-') || '|' || COALESCE(CAST(undo_opened_at AS text), '-') AS row \
@@ -185,20 +232,33 @@ impl TestApp {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let mails = self.mails();
-        assert_eq!(mails.len(), count, "{:?}", mails.iter().map(|mail| &mail.subject).collect::<Vec<_>>());
+        assert_eq!(
+            mails.len(),
+            count,
+            "{:?}",
+            mails.iter().map(|mail| &mail.subject).collect::<Vec<_>>()
+        );
         mails
     }
 
     /// The newest mail to that address.
     pub fn mail_to(&self, to: &str) -> Received {
         let mails = self.mails();
-        mails.into_iter().rev().find(|mail| mail.to == to).unwrap_or_else(|| panic!("no mail to {to}"))
+        mails
+            .into_iter()
+            .rev()
+            .find(|mail| mail.to == to)
+            .unwrap_or_else(|| panic!("no mail to {to}"))
     }
 
     // The operations, a verb each.
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
-        self.post("/v1/session", json!({ "email": email, "password": password })).await
+        self.post(
+            "/v1/session",
+            json!({ "email": email, "password": password }),
+        )
+        .await
     }
 
     pub async fn me(&self, access: &str) -> Answer {
@@ -207,7 +267,13 @@ impl TestApp {
 
     pub async fn request(&self, access: &str, password: &str) -> Answer {
         let body = json!({ "password": password });
-        self.send(Method::POST, "/v1/email-change/request", Some(access), Some(body)).await
+        self.send(
+            Method::POST,
+            "/v1/email-change/request",
+            Some(access),
+            Some(body),
+        )
+        .await
     }
 
     pub async fn confirm(&self, token: &str, password: &str, new_email: &str) -> Answer {
@@ -216,19 +282,26 @@ impl TestApp {
     }
 
     pub async fn activate(&self, token: &str) -> Answer {
-        self.post("/v1/email-change/activate", json!({ "token": token })).await
+        self.post("/v1/email-change/activate", json!({ "token": token }))
+            .await
     }
 
     pub async fn cancel(&self, token: &str) -> Answer {
-        self.post("/v1/email-change/cancel", json!({ "token": token })).await
+        self.post("/v1/email-change/cancel", json!({ "token": token }))
+            .await
     }
 
     pub async fn undo(&self, token: &str, password: &str) -> Answer {
-        self.post("/v1/email-change/undo", json!({ "token": token, "password": password })).await
+        self.post(
+            "/v1/email-change/undo",
+            json!({ "token": token, "password": password }),
+        )
+        .await
     }
 
     pub async fn inspect(&self, token: &str) -> Answer {
-        self.post("/v1/email-change/inspect", json!({ "token": token })).await
+        self.post("/v1/email-change/inspect", json!({ "token": token }))
+            .await
     }
 
     pub async fn state_of(&self, token: &str) -> String {
@@ -239,21 +312,42 @@ impl TestApp {
         self.send(Method::POST, path, None, Some(body)).await
     }
 
-    pub async fn send(&self, method: Method, path: &str, access: Option<&str>, body: Option<Value>) -> Answer {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        access: Option<&str>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = self
+            .http
+            .request(method.clone(), format!("{}{path}", self.url));
         if let Some(access) = access {
             request = request.header("Authorization", format!("Bearer {access}"));
         }
         if let Some(body) = body {
-            request = request.header("Content-Type", "application/json").body(body.to_string());
+            request = request
+                .header("Content-Type", "application/json")
+                .body(body.to_string());
         }
         self.receive(request, method.as_str(), path).await
     }
 
     /// Sends whatever a test has made, and validates what comes back.
-    pub async fn receive(&self, request: reqwest::RequestBuilder, method: &str, path: &str) -> Answer {
+    pub async fn receive(
+        &self,
+        request: reqwest::RequestBuilder,
+        method: &str,
+        path: &str,
+    ) -> Answer {
         let answer = Answer::read(request.send().await.expect("an answer")).await;
-        contract::validate(method, path, answer.status.as_u16(), &answer.headers, &answer.json);
+        contract::validate(
+            method,
+            path,
+            answer.status.as_u16(),
+            &answer.headers,
+            &answer.json,
+        );
         answer
     }
 
@@ -283,7 +377,10 @@ impl TestApp {
         let old_email = self.email_of(person).await;
         let activate = self.activate_link(person, new_email).await;
         let before = self.mails().len();
-        assert_eq!(self.activate(&activate).await.ok(200)["status"], "activated");
+        assert_eq!(
+            self.activate(&activate).await.ok(200)["status"],
+            "activated"
+        );
         self.mails_after(before + 2).await;
         self.mail_to(&old_email).find_token("undo-email-change")
     }
@@ -311,7 +408,9 @@ async fn serve(
     smtp: &SmtpSink,
     clock: &Clock,
 ) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
-    let sender = "Accounts <accounts@app.example.com>".parse().expect("a sender");
+    let sender = "Accounts <accounts@app.example.com>"
+        .parse()
+        .expect("a sender");
     let smtp = Smtp::new(smtp.url().parse().expect("a URL"), 4);
     let app = App::build(Blueprint {
         clock: clock.clone(),

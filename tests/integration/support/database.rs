@@ -16,22 +16,41 @@ enum Tidy {
     Schema { admin: Database, name: String },
 }
 
-const OPTIONS: ConnectionOptions = ConnectionOptions { max_connections: 10, create_if_missing: true };
+const OPTIONS: ConnectionOptions = ConnectionOptions {
+    max_connections: 10,
+    create_if_missing: true,
+};
 
 /// A file in a folder of its own.
 pub async fn sqlite() -> TestDatabase {
     let folder = TempDir::new().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("users.db").display());
-    let pool = users::connect(&url, OPTIONS).await.expect("SQLite opens a file");
-    TestDatabase { url, pool, tidy: Tidy::Folder(folder) }
+    let pool = users::connect(&url, OPTIONS)
+        .await
+        .expect("SQLite opens a file");
+    TestDatabase {
+        url,
+        pool,
+        tidy: Tidy::Folder(folder),
+    }
 }
 
 /// A schema of its own on the PostgreSQL at `TEST_POSTGRES_URL`, or on this machine's; nothing,
 /// and a word about it, where there is none.
 pub async fn postgres() -> Option<TestDatabase> {
     let server = std::env::var("TEST_POSTGRES_URL")
-        .unwrap_or_else(|_| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-    let admin = match users::connect(&server, ConnectionOptions { max_connections: 1, create_if_missing: false }).await {
+        .ok()
+        .filter(|url| !url.is_empty())
+        .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
+    let admin = match users::connect(
+        &server,
+        ConnectionOptions {
+            max_connections: 1,
+            create_if_missing: false,
+        },
+    )
+    .await
+    {
         Ok(admin) => admin,
         Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs PostgreSQL: {error}"),
         Err(_) => {
@@ -40,30 +59,50 @@ pub async fn postgres() -> Option<TestDatabase> {
         }
     };
     let name = format!("readdress_{}", uuid::Uuid::now_v7().simple());
-    admin.execute_unprepared(&format!("CREATE SCHEMA {name}")).await.expect("a schema");
+    admin
+        .execute_unprepared(&format!("CREATE SCHEMA {name}"))
+        .await
+        .expect("a schema");
     let separator = if server.contains('?') { '&' } else { '?' };
     let url = format!("{server}{separator}options=-c%20search_path%3D{name}");
-    let pool = users::connect(&url, OPTIONS).await.expect("PostgreSQL takes another connection");
-    Some(TestDatabase { url, pool, tidy: Tidy::Schema { admin, name } })
+    let pool = users::connect(&url, OPTIONS)
+        .await
+        .expect("PostgreSQL takes another connection");
+    Some(TestDatabase {
+        url,
+        pool,
+        tidy: Tidy::Schema { admin, name },
+    })
 }
 
 impl TestDatabase {
     /// Runs one statement, as the host application or an operator would.
     pub async fn execute(&self, sql: &str) -> u64 {
-        self.pool.execute_unprepared(sql).await.expect("the statement runs").rows_affected()
+        self.pool
+            .execute_unprepared(sql)
+            .await
+            .expect("the statement runs")
+            .rows_affected()
     }
 
     /// One text, or nothing.
     pub async fn text(&self, sql: &str) -> Option<String> {
         let statement = sea_orm::Statement::from_string(self.pool.get_database_backend(), sql);
-        let row = self.pool.query_one_raw(statement).await.expect("the query runs")?;
+        let row = self
+            .pool
+            .query_one_raw(statement)
+            .await
+            .expect("the query runs")?;
         row.try_get_by_index(0).expect("a text column")
     }
 
     pub async fn close(self) {
         self.pool.close().await.expect("closes");
         if let Tidy::Schema { admin, name } = self.tidy {
-            admin.execute_unprepared(&format!("DROP SCHEMA {name} CASCADE")).await.expect("drops");
+            admin
+                .execute_unprepared(&format!("DROP SCHEMA {name} CASCADE"))
+                .await
+                .expect("drops");
         }
     }
 }

@@ -14,9 +14,14 @@ pub struct Parts {
 }
 
 pub fn open(token: &str) -> Parts {
-    let mut segments = token.split('.').map(|segment| URL_SAFE_NO_PAD.decode(segment).expect("base64url"));
+    let mut segments = token
+        .split('.')
+        .map(|segment| URL_SAFE_NO_PAD.decode(segment).expect("base64url"));
     let mut json = || serde_json::from_slice(&segments.next().expect("a segment")).expect("JSON");
-    Parts { header: json(), claims: json() }
+    Parts {
+        header: json(),
+        claims: json(),
+    }
 }
 
 impl Parts {
@@ -27,8 +32,15 @@ impl Parts {
 }
 
 pub fn sign(header: &str, claims: &str, secret: &[u8]) -> String {
-    let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let input = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(claims)
+    );
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key");
     mac.update(input.as_bytes());
-    format!("{input}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    format!(
+        "{input}.{}",
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    )
 }

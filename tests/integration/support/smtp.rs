@@ -58,7 +58,10 @@ pub struct SmtpSink {
 impl SmtpSink {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let sink = Self { address: listener.local_addr().expect("an address"), state: Arc::default() };
+        let sink = Self {
+            address: listener.local_addr().expect("an address"),
+            state: Arc::default(),
+        };
         let server = sink.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -106,7 +109,13 @@ impl SmtpSink {
             }
             let fault = self.lock().fault.clone();
             let command = line.trim_end().to_owned();
-            match command.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase().as_str() {
+            match command
+                .split([' ', ':'])
+                .next()
+                .unwrap_or_default()
+                .to_ascii_uppercase()
+                .as_str()
+            {
                 "EHLO" => say(&mut stream, "250-sink\r\n250 ENHANCEDSTATUSCODES").await?,
                 "MAIL" => match fault {
                     Some(Fault::HangUpWhenIdle) => {
@@ -156,7 +165,10 @@ impl SmtpSink {
 }
 
 async fn say(stream: &mut BufReader<TcpStream>, reply: &str) -> Option<()> {
-    stream.write_all(format!("{reply}\r\n").as_bytes()).await.ok()
+    stream
+        .write_all(format!("{reply}\r\n").as_bytes())
+        .await
+        .ok()
 }
 
 fn mailbox(command: &str) -> String {
@@ -178,8 +190,11 @@ async fn message(stream: &mut BufReader<TcpStream>) -> Option<String> {
 
 fn read(to: String, from: String, raw: String) -> Received {
     assert!(raw.is_ascii(), "a mail is ASCII on the wire");
-    let message = MessageParser::default().parse(raw.as_bytes()).expect("a mail");
-    let part = |body: Option<std::borrow::Cow<'_, str>>| body.expect("a part").replace("\r\n", "\n");
+    let message = MessageParser::default()
+        .parse(raw.as_bytes())
+        .expect("a mail");
+    let part =
+        |body: Option<std::borrow::Cow<'_, str>>| body.expect("a part").replace("\r\n", "\n");
     Received {
         subject: message.subject().expect("a subject").to_owned(),
         text: part(message.body_text(0)),
@@ -194,14 +209,18 @@ impl Received {
     /// The token of the link to that page; in the text part it stands on a line of its own, and the
     /// HTML part leads to the same place.
     pub fn token(&self, page: &str) -> String {
-        self.find_token(page).unwrap_or_else(|| panic!("no {page} link in {:?}", self.subject))
+        self.find_token(page)
+            .unwrap_or_else(|| panic!("no {page} link in {:?}", self.subject))
     }
 
     pub fn find_token(&self, page: &str) -> Option<String> {
         let start = format!("{}/{page}?token=", super::app::APP_URL);
         let link = self.text.lines().find(|line| line.starts_with(&start))?;
         let html = self.html.replace("&#x2f;", "/");
-        assert!(html.contains(&format!("href=\"{link}\"")), "the HTML part has the same link");
+        assert!(
+            html.contains(&format!("href=\"{link}\"")),
+            "the HTML part has the same link"
+        );
         Some(link[start.len()..].to_owned())
     }
 }
