@@ -115,6 +115,7 @@ impl Access {
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let matched = place.check(password, stored).await?;
         let Some(user) = user.filter(|_| matched) else {
+            tracing::info!(client = %caller.ip, "session.refused");
             return Err(SignInError::Unauthenticated);
         };
         Span::current().record("user_id", user.id.as_str());

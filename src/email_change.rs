@@ -243,8 +243,12 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        said.push_str(": ");
-        said.push_str(&error.to_string());
+        let more = error.to_string();
+        // Some libraries print their source within themselves.
+        if !said.contains(&more) {
+            said.push_str(": ");
+            said.push_str(&more);
+        }
         source = error.source();
     }
     said

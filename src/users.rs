@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, SqlErr, Value};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-pub use connection::{ConnectionOptions, connect};
+pub use connection::{ConnectError, ConnectionOptions, connect};
 /// A pool of connections.
 pub use sea_orm::DatabaseConnection as Database;
 

@@ -93,11 +93,11 @@ async fn fresh_database(file: &Path) -> Result<users::Database, Failure> {
         max_connections: 4,
         create_if_missing: true,
     };
-    let failed = |error| Failure::Connect(chain(&error));
     let database = users::connect(&format!("sqlite://{}", file.display()), options)
         .await
-        .map_err(failed)?;
-    readdress_migrations::up(&database).await.map_err(failed)?;
+        .map_err(|error| Failure::Connect(chain(&error)))?;
+    let migrated = readdress_migrations::up(&database).await;
+    migrated.map_err(|error| Failure::Database(chain(&error)))?;
     Ok(database)
 }
 

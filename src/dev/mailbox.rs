@@ -167,6 +167,13 @@ async fn read(folder: &Folder, name: &str, url: &str) -> Result<Option<Shown>, P
 /// The `curl` line for a line that is a link.
 fn curl(line: &str, url: &str) -> Option<Curl> {
     let (page, token) = line.split_once("?token=")?;
+    // It ends up in a shell: nothing but what a token is made of.
+    if !token
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    {
+        return None;
+    }
     let (does, path, more) = match page.rsplit_once('/')?.1 {
         "new-email" => (
             "Choose the new address",

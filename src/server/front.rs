@@ -106,10 +106,7 @@ impl Front {
             Err(_) if is_health => None,
             Err(_) => return Err(Problem::new(Code::Overloaded).into()),
         };
-        let body = Deadline::after(BODY)
-            .bound(read_body(request.take_body()))
-            .await;
-        let body = body.map_err(|_| Problem::new(Code::RequestTimeout))??;
+        let body = read_body(request.take_body()).await?;
         request.set_body(body);
         request.set_data(caller);
         let answer = async {
@@ -151,17 +148,22 @@ fn is_limited(path: &str) -> bool {
     path.starts_with("/v1/") && path != "/v1/email-change/cancel"
 }
 
+/// Reads a body of bounded size in bounded time; of one that is too large, so much of the rest that
+/// its sender is still there to read the answer.
 async fn read_body(body: Body) -> Result<Vec<u8>, Problem> {
-    let broken = |_| Problem::malformed("", "the body did not arrive whole");
     let mut reader = body.into_async_read();
     let mut bytes = Vec::new();
-    (&mut reader)
-        .take(MAX_BODY + 1)
-        .read_to_end(&mut bytes)
-        .await
-        .map_err(broken)?;
+    let mut within_bounds = (&mut reader).take(MAX_BODY + 1);
+    let read = Deadline::after(BODY)
+        .bound(within_bounds.read_to_end(&mut bytes))
+        .await;
+    let read = read.map_err(|_| Problem::new(Code::RequestTimeout))?;
+    read.map_err(|_| Problem::malformed("", "the body did not arrive whole"))?;
     if bytes.len() as u64 > MAX_BODY {
-        let _ = tokio::io::copy(&mut reader.take(MAX_DISCARDED), &mut tokio::io::sink()).await;
+        let (mut rest, mut nowhere) = (reader.take(MAX_DISCARDED), tokio::io::sink());
+        let _ = Deadline::after(BODY)
+            .bound(tokio::io::copy(&mut rest, &mut nowhere))
+            .await;
         return Err(Problem::new(Code::PayloadTooLarge));
     }
     Ok(bytes)
