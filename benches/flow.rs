@@ -6,6 +6,11 @@
 //!
 //! `make bench`; on PostgreSQL if `TEST_POSTGRES_URL` is set, on SQLite always.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a bench that cannot run says so by panicking"
+)]
+
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/integration/support/smtp.rs"]
 mod smtp;
@@ -59,7 +64,7 @@ fn raw_verification() -> f64 {
             &Password::new(PASSWORD.to_owned()),
             Some(&stored),
             &mut workspace
-        ))
+        ));
     };
     verify();
     let before = cpu_ms("self");
@@ -106,7 +111,9 @@ async fn run(database: &str, database_url: &str, raw: f64) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     println!(
         "flooded /healthz      {}",
-        server.probe(FLOOD - Duration::from_secs(2)).await
+        server
+            .probe(FLOOD.saturating_sub(Duration::from_secs(2)))
+            .await
     );
     let flooded = server.memory_mib();
     flood.wait().expect("the flood ends");

@@ -3,6 +3,7 @@
 //! It decides whether a link still holds, so every write is one guarded statement that compares
 //! everything the decision was based on, byte for byte. `sea-orm` lives here and in `migrations`.
 
+mod charge;
 mod connection;
 
 use std::fmt;
@@ -20,7 +21,6 @@ pub use sea_orm::DatabaseConnection as Database;
 
 use crate::deadline::Deadline;
 use crate::email_address::EmailAddress;
-use crate::limits::{Quota, Wait};
 use crate::random;
 
 const TABLE: &str = "users";
@@ -188,55 +188,6 @@ impl Users {
             .find_by_email(email.as_str(), deadline)
             .await?
             .map(|owner| owner.id))
-    }
-
-    /// Charges one password check to the account, in one conditional statement that holds across
-    /// replicas; a refusal says how long to wait.
-    ///
-    /// # Errors
-    ///
-    /// [`DatabaseError`].
-    pub async fn charge_password(
-        &self,
-        id: &UserId,
-        quota: Option<Quota>,
-        now: i64,
-        deadline: Deadline,
-    ) -> Result<Result<(), Wait>, DatabaseError> {
-        let (Some(quota), Some(id_value)) = (quota, self.id_value(id.as_str())) else {
-            return Ok(Ok(()));
-        };
-        let tat = || Expr::col(PASSWORDS_TAT);
-        let charged = Expr::case(tat().gt(now), tat().add(quota.interval()))
-            .finally(now.saturating_add(quota.interval()));
-        let mut charge = update(&id_value);
-        charge
-            .value(PASSWORDS_TAT, charged)
-            .cond_where(tat().is_null().or(tat().lte(quota.latest_admissible(now))));
-        if self.execute(&charge, deadline).await? > 0 {
-            return Ok(Ok(()));
-        }
-
-        let mut read = Query::select();
-        read.column(PASSWORDS_TAT)
-            .from(TABLE)
-            .and_where(Expr::col(ID).eq(id_value.clone()));
-        let Some(row) = deadline.bound(self.db.query_one(&read)).await?? else {
-            return Ok(Ok(()));
-        };
-        let found: Option<i64> = row.try_get("", PASSWORDS_TAT)?;
-        let (Some(found), latest) = (found, quota.latest(now)) else {
-            return Ok(Err(quota.wait(now, now)));
-        };
-        if found > latest {
-            // Written by a clock that was ahead, or by hand: never read as later than one period.
-            let mut clamp = update(&id_value);
-            clamp
-                .value(PASSWORDS_TAT, latest)
-                .cond_where(tat().eq(found));
-            self.execute(&clamp, deadline).await?;
-        }
-        Ok(Err(quota.wait(Ord::min(found, latest), now)))
     }
 
     /// The guarded write: changes exactly the row that was read, or nothing.

@@ -110,7 +110,11 @@ pub(super) async fn as_html(
 /// Where a link leads until there are pages: says how to go on. Reads its own address and nothing
 /// else, and changes nothing.
 #[handler]
-pub(super) fn stand_in(request: &Request, url: Data<&Url>) -> poem::Result<Response> {
+#[expect(
+    clippy::unused_async,
+    reason = "the framework takes extractors by value from async handlers"
+)]
+pub(super) async fn stand_in(request: &Request, url: Data<&Url>) -> poem::Result<Response> {
     let link = format!("{}{}", url.0.0, request.original_uri());
     let curl = curl(&link, &url.0.0).ok_or(Problem::new(Code::NotFound))?;
     let facts = context! { does => curl.does, command => curl.command.as_str() };

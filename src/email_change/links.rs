@@ -175,7 +175,7 @@ mod tests {
     use crate::clock::Clock;
     use crate::keys;
 
-    const HOUR: std::time::Duration = std::time::Duration::from_secs(3_600);
+    const HOUR: std::time::Duration = std::time::Duration::from_hours(1);
 
     fn links() -> Links {
         let ring = keys::generate()

@@ -3,6 +3,12 @@
 //! One binary. `support` starts the service and speaks to it; then a file a step, the journeys
 //! that cross steps, and what holds for all of them.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unchecked_time_subtraction,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 mod activate;

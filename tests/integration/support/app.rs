@@ -30,7 +30,7 @@ pub const APP_URL: &str = "https://app.example.com";
 pub const PASSWORD: &str = "correct horse battery staple";
 /// 15 January 2027, 08:00 UTC.
 pub const START: i64 = 1_800_000_000;
-pub const HOUR: Duration = Duration::from_secs(3_600);
+pub const HOUR: Duration = Duration::from_hours(1);
 
 /// How a test wants its service.
 #[derive(Clone)]
