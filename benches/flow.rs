@@ -147,9 +147,11 @@ impl Server {
         let listen = format!("127.0.0.1:{port}");
         let command = |arguments: &[&str]| {
             let mut command = Command::new(BINARY);
+            let ours = std::env::vars().filter(|(name, _)| name.starts_with("READDRESS_"));
             command
                 .args(arguments)
                 .env_clear()
+                .envs(ours)
                 .env("READDRESS_DATABASE_URL", database_url)
                 .stdout(Stdio::null());
             command

@@ -5,6 +5,7 @@
 //! the connections, [`docs`] is Swagger UI.
 
 mod client;
+mod cors;
 mod docs;
 mod front;
 mod listen;

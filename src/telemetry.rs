@@ -1,7 +1,7 @@
 //! The log: one line an event, on standard error, filtered by `RUST_LOG`.
 //!
-//! Libraries are heard from `warn` up only, whatever the filter says: at `trace` some of them print
-//! header frames and with them access tokens.
+//! Libraries are heard from `error` up only, whatever the filter says: at `trace` some of them print
+//! header frames and with them access tokens, and at `warn` the options of a database URL.
 
 use std::panic;
 
@@ -44,5 +44,5 @@ pub fn start(format: Format) {
 }
 
 fn is_ours_or_grave(metadata: &Metadata<'_>) -> bool {
-    metadata.target().starts_with("readdress") || *metadata.level() <= Level::WARN
+    metadata.target().starts_with("readdress") || *metadata.level() == Level::ERROR
 }

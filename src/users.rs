@@ -266,7 +266,11 @@ impl Users {
     /// [`DatabaseError`] if it does not.
     pub async fn probe(&self, deadline: Deadline) -> Result<(), DatabaseError> {
         let mut probe = Query::select();
-        probe.columns(COLUMNS).from(TABLE).limit(0);
+        // Qualified: SQLite takes a bare name that it does not know for a text.
+        probe
+            .columns(COLUMNS.map(|column| (TABLE, column)))
+            .from(TABLE)
+            .limit(0);
         deadline.bound(self.db.query_one(&probe)).await??;
         Ok(())
     }

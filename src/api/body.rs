@@ -52,6 +52,10 @@ impl<T: Type + DeserializeOwned> ParsePayload for Body<T> {
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         let bytes = Vec::<u8>::from_request(request, body).await?;
+        // The derived readers would take an array for an object, field by field.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Problem::malformed("", "the body is not a JSON object").into());
+        }
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let parsed = serde_path_to_error::deserialize(&mut json)
             .map_err(|error| Problem::malformed(&pointer(&error), what(error.inner())))?;

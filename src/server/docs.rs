@@ -27,9 +27,19 @@ pub(super) async fn page(request: &Request) -> Response {
         .headers()
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok());
-    let takes_gzip = encodings.is_some_and(|encodings| encodings.contains("gzip"));
-    let made = tokio::task::spawn_blocking(|| PAGE.get_or_init(make)).await;
-    let Ok(page) = made else {
+    let takes_gzip = encodings.is_some_and(takes_gzip);
+    let made = tokio::task::spawn_blocking(move || {
+        let page = PAGE.get_or_init(make);
+        (
+            page,
+            if takes_gzip {
+                page.gzip.clone()
+            } else {
+                swagger_ui().into_bytes()
+            },
+        )
+    });
+    let Ok((page, body)) = made.await else {
         return crate::api::problem::internal().respond("");
     };
     let response = Response::builder()
@@ -37,13 +47,24 @@ pub(super) async fn page(request: &Request) -> Response {
         .header(header::CACHE_CONTROL, "no-cache")
         .header(header::VARY, "Accept-Encoding")
         .header(header::CONTENT_SECURITY_POLICY, &page.policy);
-    if takes_gzip {
-        response
-            .header(header::CONTENT_ENCODING, "gzip")
-            .body(page.gzip.clone())
+    let response = if takes_gzip {
+        response.header(header::CONTENT_ENCODING, "gzip")
     } else {
-        response.body(swagger_ui())
-    }
+        response
+    };
+    response.body(body)
+}
+
+/// RFC 9110, section 12.5.3; weight 0 means no.
+fn takes_gzip(encodings: &str) -> bool {
+    encodings.split(',').any(|encoding| {
+        let (name, weight) = encoding.split_once(';').unwrap_or((encoding, "q=1"));
+        let weight = weight
+            .trim()
+            .strip_prefix("q=")
+            .and_then(|weight| weight.parse().ok());
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_none_or(|weight: f32| weight > 0.0)
+    })
 }
 
 fn make() -> Page {

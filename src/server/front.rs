@@ -12,10 +12,9 @@ use futures_util::FutureExt;
 use ipnet::IpNet;
 use poem::endpoint::BoxEndpoint;
 use poem::error::{MethodNotAllowedError, NotFoundError};
-use poem::http::{HeaderName, HeaderValue, Method, header};
-use poem::middleware::{Cors, CorsEndpoint};
+use poem::http::{HeaderName, HeaderValue, header};
 use poem::web::RemoteAddr;
-use poem::{Addr, Body, Endpoint, EndpointExt, Request, Response};
+use poem::{Addr, Body, Endpoint, Request, Response};
 use poem_openapi::error::{AuthorizationError, ContentTypeError};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
@@ -23,6 +22,7 @@ use tracing::{Instrument, field::Empty};
 use uuid::Uuid;
 
 use super::client::client_address;
+use super::cors::{self, Cors};
 use super::{Settings, allowed};
 use crate::api::problem::{Code, Problem};
 use crate::deadline::{self, Deadline};
@@ -43,9 +43,8 @@ const GRACE: Duration = Duration::from_millis(500);
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) struct Front {
-    plain: BoxEndpoint<'static, Response>,
-    cors: CorsEndpoint<BoxEndpoint<'static, Response>>,
-    cors_origins: Vec<String>,
+    routes: BoxEndpoint<'static, Response>,
+    cors: Cors,
     trusted_proxies: Vec<IpNet>,
     limits: Limits,
     in_flight: Semaphore,
@@ -53,21 +52,13 @@ pub(super) struct Front {
 
 impl Front {
     pub(super) fn new(
-        inner: BoxEndpoint<'static, Response>,
+        routes: BoxEndpoint<'static, Response>,
         limits: Limits,
         settings: &Settings,
     ) -> Self {
-        let inner = std::sync::Arc::new(inner);
-        let cors = Cors::new()
-            .allow_origins(settings.cors_origins.iter().map(String::as_str))
-            .allow_methods([Method::GET, Method::POST])
-            .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-            .expose_headers([header::RETRY_AFTER, X_REQUEST_ID])
-            .allow_credentials(false);
         Self {
-            plain: inner.clone().boxed(),
-            cors: inner.boxed().with(cors),
-            cors_origins: settings.cors_origins.clone(),
+            routes,
+            cors: Cors::new(settings.cors_origins.clone()),
             trusted_proxies: settings.trusted_proxies.clone(),
             limits,
             in_flight: Semaphore::new(MAX_IN_FLIGHT),
@@ -79,15 +70,18 @@ impl Front {
         let request_id = Uuid::now_v7().to_string();
         let span = tracing::info_span!("request", request_id, user_id = Empty, kid = Empty);
         let path = request.uri().path().to_owned();
-        let work = AssertUnwindSafe(self.work(request)).catch_unwind();
+        let origin = self.cors.allowed(&request);
         let answered = async {
-            let answered = work
-                .await
-                .unwrap_or_else(|_| Err(Problem::new(Code::Internal).into()));
+            if origin.is_some() && cors::is_preflight(&request) {
+                return cors::answer_preflight();
+            }
+            let work = AssertUnwindSafe(self.work(request)).catch_unwind().await;
+            let answered = work.unwrap_or_else(|_| Err(Problem::new(Code::Internal).into()));
             answered.unwrap_or_else(|error| to_problem(error, &path).respond(&request_id))
         };
         let mut response = answered.instrument(span).await;
         add_headers(&mut response, &request_id);
+        self.cors.add_headers(response.headers_mut(), origin);
         response
     }
 
@@ -109,13 +103,7 @@ impl Front {
         let body = read_body(request.take_body()).await?;
         request.set_body(body);
         request.set_data(caller);
-        let answer = async {
-            if self.is_cross_origin(&request) {
-                self.cors.call(request).await
-            } else {
-                self.plain.call(request).await
-            }
-        };
+        let answer = self.routes.call(request);
         match Deadline::after(deadline::REQUEST + GRACE)
             .bound(answer)
             .await
@@ -132,14 +120,6 @@ impl Front {
             _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
         };
         client_address(peer, request.headers(), &self.trusted_proxies)
-    }
-
-    fn is_cross_origin(&self, request: &Request) -> bool {
-        let origin = request
-            .headers()
-            .get(header::ORIGIN)
-            .and_then(|origin| origin.to_str().ok());
-        origin.is_some_and(|origin| self.cors_origins.iter().any(|allowed| allowed == origin))
     }
 }
 
@@ -222,7 +202,7 @@ fn add_headers(response: &mut Response, request_id: &str) {
 
 #[cfg(test)]
 mod tests {
-    use poem::{Route, get, handler};
+    use poem::{EndpointExt, Route, get, handler};
 
     use super::*;
     use crate::clock::Clock;

@@ -11,6 +11,9 @@ use url::Url;
 /// The longest wait for a free connection; the default of 30 s would outlive the request.
 const ACQUIRE: Duration = Duration::from_secs(2);
 
+/// sqlite.org/rescode.html#cantopen
+const SQLITE_CANTOPEN: &str = "14";
+
 /// How to connect.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionOptions {
@@ -29,6 +32,9 @@ pub enum ConnectError {
     /// Nobody answers there.
     #[error("nobody answers there ({0})")]
     Unreachable(std::io::Error),
+    /// There is no such SQLite file, or it is not ours to open.
+    #[error("the file is not there or cannot be opened: `readdress migrate up` makes it")]
+    NoFile,
     /// The database says no.
     #[error("{0}")]
     Refused(DbErr),
@@ -87,6 +93,9 @@ async fn explain(error: DbErr, url: &Url) -> ConnectError {
                 Err(unreachable) => ConnectError::Unreachable(unreachable),
                 Ok(_) => ConnectError::Refused(error),
             }
+        }
+        sqlx::Error::Database(said) if said.code().as_deref() == Some(SQLITE_CANTOPEN) => {
+            ConnectError::NoFile
         }
         _ => ConnectError::Refused(error),
     }

@@ -151,13 +151,11 @@ impl Shell {
 
 /// Where a command says that it listens: `serve` in its log, `dev` in its greeting.
 fn address(said: &str) -> Option<String> {
-    let at = said
-        .find("127.0.0.1:")
-        .filter(|_| said.contains("listening") || said.contains("Ctrl-C"))?;
-    let address = said[at..]
-        .split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')
-        .next()?;
-    Some(address.to_owned())
+    let greeting = said.find("Try it").filter(|_| said.contains("Ctrl-C"));
+    let said = &said[said.find("listening").or(greeting)?..];
+    let address = &said[said.find("127.0.0.1:")?..];
+    let end = address.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')?;
+    Some(address[..end].to_owned())
 }
 
 fn keep(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> Arc<Mutex<String>> {

@@ -1,0 +1,80 @@
+//! `readdress check`.
+
+use std::net::TcpListener;
+
+use readdress::users::{self, ConnectionOptions};
+use sea_orm::ConnectionTrait;
+
+use super::{CANARY, Fresh, assert_good, assert_refused, on_every_database};
+use crate::support::process::Finished;
+use crate::support::smtp::SmtpSink;
+
+/// No value of any variable was printed.
+#[track_caller]
+fn assert_discreet(finished: &Finished, fresh: &Fresh, smtp_url: &str) {
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    for value in [CANARY, &fresh.url, smtp_url, "app.example.com", "users.db"] {
+        assert!(!said.contains(value), "prints {value}: {said}");
+    }
+}
+
+on_every_database! {
+    async fn check_is_content_when_all_is_well(fresh) {
+        let sink = SmtpSink::start().await;
+        fresh.configure(&sink.url());
+        fresh.migrate().await;
+        let checked = fresh.shell.run(&["check"]).await;
+        assert_good(&checked);
+        assert!(!checked.stdout.contains("FAIL"), "{checked:?}");
+        for what in ["configuration", "keys", "database", "mail"] {
+            assert!(checked.stdout.contains(&format!("ok    {what}")), "{what}: {checked:?}");
+        }
+        assert_discreet(&checked, fresh, &sink.url());
+        assert!(sink.received().is_empty(), "a check sends no mail");
+    }
+}
+
+on_every_database! {
+    async fn check_says_what_is_wrong_and_how_to_mend_it(fresh) {
+        let sink = SmtpSink::start().await;
+        fresh.configure(&sink.url());
+        if fresh.postgres.is_none() {
+            std::fs::write(fresh.shell.path().join("users.db"), "").expect("written");
+        }
+        let unmigrated = fresh.shell.run(&["check"]).await;
+        assert_refused(&unmigrated, &["FAIL  database", "readdress migrate up", "ok    mail"]);
+        assert_discreet(&unmigrated, fresh, &sink.url());
+
+        fresh.migrate().await;
+        let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let nowhere = format!("smtp://{nobody}?tls=none");
+        fresh.shell.set("READDRESS_SMTP_URL", &nowhere);
+        let no_mail = fresh.shell.run(&["check"]).await;
+        assert_refused(&no_mail, &["ok    database", "FAIL  mail", "READDRESS_SMTP_URL"]);
+        assert_discreet(&no_mail, fresh, &nowhere);
+
+        let login = sink.url().replace("smtp://", "smtp://canary-7f3a:canary-7f3a@");
+        fresh.shell.set("READDRESS_SMTP_URL", &login);
+        assert_refused(&fresh.shell.run(&["check"]).await, &["FAIL  mail", "READDRESS_SMTP_URL"]);
+
+        let gone = "postgres://canary-7f3a:canary-7f3a@127.0.0.1:1/canary-7f3a";
+        fresh.shell.set("READDRESS_DATABASE_URL", gone);
+        let both = fresh.shell.run(&["check"]).await;
+        assert_refused(&both, &["FAIL  database", "READDRESS_DATABASE_URL", "FAIL  mail", "2 of the checks"]);
+        assert_discreet(&both, fresh, &login);
+    }
+}
+
+on_every_database! {
+    async fn check_names_a_column_that_is_missing(fresh) {
+        let sink = SmtpSink::start().await;
+        fresh.configure(&sink.url());
+        fresh.migrate().await;
+        let options = ConnectionOptions { max_connections: 1, create_if_missing: false };
+        let database = users::connect(&fresh.url, options).await.expect("a database");
+        let drop = "ALTER TABLE users DROP COLUMN passwords_tat";
+        database.execute_unprepared(drop).await.expect("altered");
+        database.close().await.expect("closes");
+        assert_refused(&fresh.shell.run(&["check"]).await, &["FAIL  database", "passwords_tat"]);
+    }
+}
