@@ -1,11 +1,12 @@
 //! The bounded lane in which passwords are checked.
 //!
 //! Under a flood, one task a password would take gigabytes and starve everything else. Here a few
-//! threads of their own keep their memory and take jobs from a short queue; who finds it full is
-//! told so at once. A caller first takes a [`Place`], then may do what must happen before the hash
-//! (charging limits), then checks.
+//! threads of their own share memory that is kept, and take jobs from a short queue; who finds it
+//! full is told so at once. A caller first takes a [`Place`], then may do what must happen before
+//! the hash (charging limits), then checks.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,11 +56,12 @@ impl Lane {
         let threads = threads.max(1);
         let (jobs, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
+        let workspaces = Arc::default();
         for number in 0..threads {
-            let queue = Arc::clone(&queue);
+            let (queue, workspaces) = (Arc::clone(&queue), Arc::clone(&workspaces));
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&queue))?;
+                .spawn(move || work(&queue, &workspaces))?;
         }
         Ok(Self {
             places: Arc::new(Semaphore::new(threads + QUEUE)),
@@ -103,23 +105,33 @@ impl Place {
     }
 }
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
-    let mut workspace = Workspace::default();
+/// The workspace that was used last is used next: its 19 MiB are still warm, which saves a tenth of
+/// the hash while there is one person at a time.
+type Workspaces = Mutex<Vec<Workspace>>;
+
+fn work(queue: &Mutex<mpsc::Receiver<Job>>, workspaces: &Workspaces) {
     loop {
         // The guard is dropped before the hash: only taking a job is exclusive.
-        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let next = lock(queue).recv();
         let Ok(job) = next else { return };
         if job.answer.is_closed() || job.since.elapsed() > LONGEST_WAIT {
             continue;
         }
-        let matched = check(
-            &job.password,
-            job.stored.as_ref().map(|hash| hash.as_str()),
-            &mut workspace,
-        );
+        let mut workspace = lock(workspaces).pop().unwrap_or_default();
+        let stored = job.stored.as_ref().map(|hash| hash.as_str());
+        let check = AssertUnwindSafe(|| check(&job.password, stored, &mut workspace));
+        // A defect in a hash function costs its caller an answer, and nobody else the lane.
+        let Ok(matched) = catch_unwind(check) else {
+            continue;
+        };
+        lock(workspaces).push(workspace);
         // The caller may have gone meanwhile; its place is free only now.
         let _ = job.answer.send(matched);
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
