@@ -30,8 +30,8 @@ openapi: ## Write the OpenAPI document from the code
 	@$(CARGO) build --locked --quiet --bin readdress
 	@target/debug/readdress openapi > openapi/readdress.json
 
-bench: ## Measure what a change costs (builds with optimisations first)
-	$(CARGO) bench --locked --bench flow
+bench: ## Measure what a change costs (builds with optimisations first: some minutes)
+	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench flow
 
 clean: ## Remove what was built, and the data of `make run`
 	$(CARGO) clean

@@ -35,25 +35,54 @@ story! {
 
 story! {
     async fn of_thirty_two_at_once_one_wins_and_every_undo_link_works(app) {
-        let ann = app.person("ann@example.com").await;
-        let activate = app.activate_link(&ann, "ann@new.example").await;
-        let answers = at_once(32, |_| {
-            let request = app.http.post(format!("{}/v1/email-change/activate", app.url))
-                .header("Content-Type", "application/json").body(json!({ "token": activate }).to_string());
-            async move {
-                let response = request.send().await.expect("an answer");
-                (response.status().as_u16(), response.text().await.expect("a body"))
+        for round in 0..4 {
+            let (old, new) = (format!("ann{round}@example.com"), format!("ann{round}@new.example"));
+            let ann = app.person(&old).await;
+            let activate = app.activate_link(&ann, &new).await;
+            let answers = at_once(32, |_| {
+                let request = app.http.post(format!("{}/v1/email-change/activate", app.url))
+                    .header("Content-Type", "application/json").body(json!({ "token": activate }).to_string());
+                async move {
+                    let response = request.send().await.expect("an answer");
+                    (response.status().as_u16(), response.text().await.expect("a body"))
+                }
+            }).await;
+            assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+            assert_eq!(answers.iter().filter(|(_, body)| body.contains("\"activated\"")).count(), 1);
+            let notices = app.mails().into_iter().filter(|mail| mail.to == old);
+            let undo_links: Vec<String> = notices.filter_map(|mail| mail.find_token("undo-email-change")).collect();
+            assert!(!undo_links.is_empty());
+            for undo in &undo_links {
+                assert_eq!(app.state_of(undo).await, "usable");
             }
-        }).await;
-        assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
-        assert_eq!(answers.iter().filter(|(_, body)| body.contains("\"activated\"")).count(), 1);
-        let undo_links: Vec<String> = app.mails().iter().filter_map(|mail| mail.find_token("undo-email-change")).collect();
-        assert!(!undo_links.is_empty());
-        for undo in &undo_links {
-            assert_eq!(app.state_of(undo).await, "usable");
+            app.undo(undo_links.last().expect("one"), PASSWORD).await.ok(200);
+            assert_eq!(app.email_of(&ann).await, old);
         }
-        app.undo(undo_links.last().expect("one"), PASSWORD).await.ok(200);
-        assert_eq!(app.email_of(&ann).await, "ann@example.com");
+    }
+}
+
+story! {
+    async fn what_changes_while_the_notice_is_on_its_way_stops_the_change(app) {
+        for (round, meanwhile) in ["password", "cancel", "window"].into_iter().enumerate() {
+            let old = format!("ann{round}@example.com");
+            let ann = app.person(&old).await;
+            let (confirm, cancel) = app.links_of_request(&ann).await;
+            let wanted = format!("new{round}@new.example");
+            app.confirm(&confirm, PASSWORD, &wanted).await.ok(202);
+            let activate = app.mail_to(&wanted).token("email-activation");
+            app.smtp.fault(Fault::Slow(std::time::Duration::from_millis(300)));
+            let (answer, ()) = tokio::join!(app.activate(&activate), async {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                match meanwhile {
+                    "password" => app.set_password(&ann, "another").await,
+                    "cancel" => drop(app.cancel(&cancel).await.ok(200)),
+                    _ => assert_eq!(app.database.execute(&format!("UPDATE users SET undo_opened_at = 1 WHERE id = '{}'", ann.id)).await, 1),
+                }
+            });
+            app.smtp.fault(None);
+            answer.problem(410, "link_used");
+            assert_eq!(app.email_of(&ann).await, old, "{meanwhile}");
+        }
     }
 }
 
