@@ -39,10 +39,13 @@ story! {
             let (old, new) = (format!("ann{round}@example.com"), format!("ann{round}@new.example"));
             let ann = app.person(&old).await;
             let activate = app.activate_link(&ann, &new).await;
-            let answers = at_once(32, |_| {
+            let answers = at_once(32, |index| {
                 let request = app.http.post(format!("{}/v1/email-change/activate", app.url))
                     .header("Content-Type", "application/json").body(json!({ "token": activate }).to_string());
                 async move {
+                    // Spread over the time of one activation, so that some read the row just before it
+                    // changes and look for the address just after.
+                    tokio::time::sleep(std::time::Duration::from_micros(index as u64 % 16 * 500)).await;
                     let response = request.send().await.expect("an answer");
                     (response.status().as_u16(), response.text().await.expect("a body"))
                 }

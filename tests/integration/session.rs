@@ -36,6 +36,29 @@ fn without_id(text: &str) -> String {
 }
 
 story! {
+    async fn an_unknown_user_costs_the_same_work(app) {
+        app.add_user("ann@example.com", PASSWORD).await;
+        app.add_user("broken@example.com", PASSWORD).await;
+        app.database.execute("UPDATE users SET password_hash = '!' WHERE email = 'broken@example.com'").await;
+        // The quickest of several: whatever else the machine does only adds to it.
+        let quickest = |email: &'static str| async move {
+            let mut quickest = Duration::MAX;
+            for _ in 0..8 {
+                let began = std::time::Instant::now();
+                app.sign_in(email, "wrong").await.problem(401, "unauthenticated");
+                quickest = quickest.min(began.elapsed());
+            }
+            quickest
+        };
+        let known = quickest("ann@example.com").await;
+        for email in ["bob@example.com", "no address", "broken@example.com"] {
+            let unknown = quickest(email).await;
+            assert!(unknown > known * 2 / 3, "{email}: {unknown:?}, a known user: {known:?}");
+        }
+    }
+}
+
+story! {
     async fn nobody_can_lock_another_person_out(app with Options {
         server: readdress::server::Settings {
             trusted_proxies: vec!["127.0.0.0/8".parse().expect("a net")], ..Options::default().server
