@@ -4,14 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::task::TaskTracker;
-
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::email_change::link::Lifetimes;
 use crate::email_change::links::Links;
 use crate::email_change::mail::{Letters, LinkTemplates, TemplateError};
-use crate::email_change::{EmailChange, Tools};
+use crate::email_change::{EmailChange, Tools, Unfinished};
 use crate::jwt::Jwts;
 use crate::keys::KeyRing;
 use crate::limits::{Limits, Quotas};
@@ -103,7 +101,7 @@ impl App {
             mailer: blueprint.mailer,
             letters,
             clock,
-            unfinished: TaskTracker::new(),
+            unfinished: Unfinished::default(),
         });
         Ok(Self {
             access,

@@ -22,6 +22,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
@@ -37,6 +38,9 @@ use link::LinkError;
 use links::Links;
 use mail::{Circumstances, Letters, TemplateError};
 
+/// Mails that may be on their way after their steps were answered. More, and the mail server is not
+/// answering: each may keep its connection waiting for seconds.
+const MAX_AFTERWARDS: usize = 256;
 /// How often a step that must not lose to a concurrent one decides anew.
 const TRIES: usize = 3;
 
@@ -61,7 +65,22 @@ pub struct Tools {
     /// The time.
     pub clock: Clock,
     /// Work that outlives its caller; awaited at shutdown.
-    pub unfinished: TaskTracker,
+    pub unfinished: Unfinished,
+}
+
+/// Work that outlives its caller.
+pub struct Unfinished {
+    tasks: TaskTracker,
+    mails: Arc<Semaphore>,
+}
+
+impl Default for Unfinished {
+    fn default() -> Self {
+        Self {
+            tasks: TaskTracker::new(),
+            mails: Arc::new(Semaphore::new(MAX_AFTERWARDS)),
+        }
+    }
 }
 
 /// Who calls, and until when they wait.
@@ -139,8 +158,8 @@ impl EmailChange {
 
     /// Waits until every step and mail that outlived its caller is done.
     pub async fn finish(&self) {
-        self.unfinished.close();
-        self.unfinished.wait().await;
+        self.unfinished.tasks.close();
+        self.unfinished.tasks.wait().await;
     }
 
     /// The row a link is about.
@@ -178,8 +197,16 @@ impl EmailChange {
 
     /// Sends what must not fail its step: after the answer, and only logged if it fails.
     fn send_afterwards(&self, mail: Result<Mail, TemplateError>, about: &'static str) {
+        let Ok(turn) = Arc::clone(&self.unfinished.mails).try_acquire_owned() else {
+            tracing::warn!(
+                mail = about,
+                "too many mails are waiting: one that nothing depends on was dropped"
+            );
+            return;
+        };
         let flow = self.clone();
         let send = async move {
+            let _turn = turn;
             let sent = match mail {
                 Ok(mail) => flow
                     .send(mail, Deadline::of_request())
@@ -195,7 +222,9 @@ impl EmailChange {
                 );
             }
         };
-        self.unfinished.spawn(send.instrument(Span::current()));
+        self.unfinished
+            .tasks
+            .spawn(send.instrument(Span::current()));
     }
 
     /// Runs the rest of a step to its end, even if the caller goes away meanwhile.
@@ -205,6 +234,7 @@ impl EmailChange {
     ) -> T {
         match self
             .unfinished
+            .tasks
             .spawn(rest.instrument(Span::current()))
             .await
         {

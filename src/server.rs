@@ -4,11 +4,13 @@
 //! The commands call [`serve`] with an [`App`]; [`front`] sees every request first, [`listen`] owns
 //! the connections, [`docs`] is Swagger UI.
 
+mod activity;
 mod client;
 mod cors;
 mod docs;
 mod front;
 mod listen;
+mod unreadable;
 
 use std::future::Future;
 

@@ -7,7 +7,7 @@
 
 use tracing::Span;
 
-use super::link::Cancel;
+use super::link::{Cancel, Link};
 use super::{Caller, Defect, EmailChange, LinkRefused, TRIES};
 use crate::email_address::masked;
 use crate::random;
@@ -42,6 +42,12 @@ impl EmailChange {
             .check::<Cancel>(token)
             .map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
+        let (flow, caller) = (self.clone(), *caller);
+        self.to_the_end(async move { flow.stop_change(&caller, &link).await })
+            .await
+    }
+
+    async fn stop_change(&self, caller: &Caller, link: &Link<Cancel>) -> Result<(), CancelError> {
         for _ in 0..TRIES {
             let user = self.user_of(link.user_id(), caller.deadline).await??;
             if !link.holds(&user) {

@@ -104,19 +104,18 @@ impl EmailChange {
         }
         .map_err(Defect::from)?;
 
-        let (flow, deadline, user_id) = (self.clone(), caller.deadline, user.id.clone());
+        let (flow, deadline, sent_to) = (self.clone(), caller.deadline, new_email.clone());
         self.to_the_end(async move {
             flow.send(mail, deadline).await?;
             charges.into_iter().for_each(Charge::keep);
-            if repeated {
-                Ok(())
-            } else {
-                flow.advance(&user, next_nonce, deadline).await
+            if !repeated {
+                flow.advance(&user, next_nonce, deadline).await?;
             }
+            tracing::info!(user_id = %user.id, sent_to = masked(sent_to.as_str()), kid = link.kid(), repeated, "email_change.confirmed");
+            Ok::<_, ConfirmError>(())
         })
         .await?;
 
-        tracing::info!(%user_id, sent_to = masked(new_email.as_str()), kid = link.kid(), repeated, "email_change.confirmed");
         Ok(Confirmed {
             sent_to: new_email,
             expires_at,

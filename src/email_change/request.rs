@@ -61,11 +61,14 @@ impl EmailChange {
             )
             .map_err(Defect::from)?;
         let (flow, deadline) = (self.clone(), caller.deadline);
-        self.to_the_end(async move { flow.send(mail, deadline).await })
+        let (user_id, sent_to) = (user.id.clone(), masked(&user.email));
+        let sent_to = self
+            .to_the_end(async move {
+                flow.send(mail, deadline).await?;
+                tracing::info!(%user_id, sent_to, "email_change.requested");
+                Ok::<_, DeliveryError>(sent_to)
+            })
             .await?;
-
-        let sent_to = masked(&user.email);
-        tracing::info!(user_id = %user.id, sent_to, "email_change.requested");
         Ok(Requested {
             sent_to,
             expires_at: confirm.expires_at,

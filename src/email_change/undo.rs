@@ -5,7 +5,7 @@
 
 use tracing::Span;
 
-use super::link::{Restoration, Undo};
+use super::link::{Link, Restoration, Undo};
 use super::{Caller, Defect, EmailChange, LinkRefused, PasswordRefused, TRIES, verify};
 use crate::email_address::masked;
 use crate::password::Password;
@@ -68,7 +68,7 @@ impl EmailChange {
         let link = self.links.check::<Undo>(token).map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
         let old = link.open().map_err(LinkRefused::from)?;
-        let mut user = self.user_of(link.user_id(), caller.deadline).await??;
+        let user = self.user_of(link.user_id(), caller.deadline).await??;
         if !undoes(&old, &user) {
             return Err(LinkRefused::Used.into());
         }
@@ -78,6 +78,18 @@ impl EmailChange {
             .map_err(PasswordRefused::from)?;
         verify(place, password, &old.password_hash).await?;
 
+        let (flow, caller) = (self.clone(), *caller);
+        self.to_the_end(async move { flow.bring_back(&caller, &link, old, user).await })
+            .await
+    }
+
+    async fn bring_back(
+        &self,
+        caller: &Caller,
+        link: &Link<Undo>,
+        old: Restoration,
+        mut user: User,
+    ) -> Result<Undone, UndoError> {
         for _ in 0..TRIES {
             let status = if old.is_done(&user) {
                 Reversal::AlreadyUndone

@@ -7,50 +7,56 @@ use poem::http::HeaderMap;
 
 /// The client address of a request that came over a connection from `peer`.
 ///
-/// `Forwarded` (RFC 7239) or, without it, `X-Forwarded-For` is read from the right, as long as the
-/// one who wrote the entry is trusted; the first address that is not is the client. Anything
-/// unreadable ends the reading: what lies beyond it was written by nobody we trust.
+/// `Forwarded` (RFC 7239) and `X-Forwarded-For` are each read from the right, as long as the one
+/// who wrote the entry is trusted; the first address that is not is the client. Anything unreadable
+/// ends the reading: what lies beyond it was written by nobody we trust.
+///
+/// A proxy writes one of the two headers and passes the other on as the client wrote it. Which one
+/// cannot be known here, so if both are there they must agree; otherwise the request counts as the
+/// proxy's own, which gains whoever forged it nothing.
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(&ip.to_canonical()));
-    let mut client = peer.to_canonical();
-    for entry in hops(headers).iter().rev() {
-        if !is_trusted(&client) {
+    let peer = peer.to_canonical();
+    let forwarded = entries(headers, "forwarded")
+        .map(|elements| elements.map(|element| for_parameter(element).unwrap_or_default()))
+        .map(|hops| walk(peer, hops, trusted));
+    let x_forwarded_for = entries(headers, "x-forwarded-for").map(|hops| walk(peer, hops, trusted));
+    match (forwarded, x_forwarded_for) {
+        (Some(one), Some(other)) if one != other => peer,
+        (Some(client), _) | (None, Some(client)) => client,
+        (None, None) => peer,
+    }
+}
+
+/// From `peer` along the `hops`, nearest first, to the first address that is not trusted.
+fn walk<'a>(peer: IpAddr, hops: impl Iterator<Item = &'a str>, trusted: &[IpNet]) -> IpAddr {
+    let mut client = peer;
+    for hop in hops {
+        if !trusted.iter().any(|net| net.contains(&client)) {
             break;
         }
-        let Some(ip) = read(entry) else { break };
+        let Some(ip) = read(hop) else { break };
         client = ip.to_canonical();
     }
     client
 }
 
-fn hops(headers: &HeaderMap) -> Vec<String> {
-    let of = |name: &str| -> Vec<String> {
-        let lines = headers
-            .get_all(name)
-            .iter()
-            .filter_map(|line| line.to_str().ok());
-        lines
-            .flat_map(|line| line.split(','))
-            .map(|entry| entry.trim().to_owned())
-            .collect()
-    };
-    let forwarded = of("forwarded");
-    if forwarded.is_empty() {
-        return of("x-forwarded-for");
-    }
-    forwarded
-        .iter()
-        .map(|entry| for_parameter(entry).unwrap_or_default())
-        .collect()
+/// The entries of a list header, last one first; `None` if it is not there.
+fn entries<'a>(headers: &'a HeaderMap, name: &str) -> Option<impl Iterator<Item = &'a str>> {
+    let lines: Vec<_> = headers.get_all(name).iter().collect();
+    let entries = lines.into_iter().rev().flat_map(|line| {
+        // A line that is no text is one unreadable entry, not none.
+        line.to_str().unwrap_or_default().rsplit(',')
+    });
+    headers.contains_key(name).then(|| entries.map(str::trim))
 }
 
 /// `for=…` of one `Forwarded` element.
-fn for_parameter(element: &str) -> Option<String> {
+fn for_parameter(element: &str) -> Option<&str> {
     element.split(';').find_map(|pair| {
         let (name, value) = pair.split_once('=')?;
         name.trim()
             .eq_ignore_ascii_case("for")
-            .then(|| value.trim().trim_matches('"').to_owned())
+            .then(|| value.trim().trim_matches('"'))
     })
 }
 
@@ -120,22 +126,32 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_goes_before_x_forwarded_for() {
-        let both = [
-            ("forwarded", "for=192.0.2.1;proto=https"),
+    fn forwarded_is_read_too() {
+        for (forwarded, expected) in [
+            ("for=192.0.2.1;proto=https", "192.0.2.1"),
+            ("by=x; For=\"[2001:db8:1::5]:4711\"", "2001:db8:1::5"),
+            ("for=unknown", "10.0.0.1"),
+            ("for=\"198.51.100.7, for=192.0.2.1", "192.0.2.1"),
+        ] {
+            assert_eq!(client("10.0.0.1", &[("forwarded", forwarded)]), expected);
+        }
+    }
+
+    #[test]
+    fn a_header_that_the_proxy_passed_on_gains_its_writer_nothing() {
+        for forged in ["for=198.51.100.7", "for=10.0.0.9", "", "\u{e9}"] {
+            let behind_nginx = [("forwarded", forged), ("x-forwarded-for", "192.0.2.1")];
+            assert_eq!(client("10.0.0.1", &behind_nginx), "10.0.0.1", "{forged}");
+        }
+        let the_other_way = [
+            ("forwarded", "for=192.0.2.1"),
             ("x-forwarded-for", "198.51.100.7"),
         ];
-        assert_eq!(client("10.0.0.1", &both), "192.0.2.1");
-        assert_eq!(
-            client(
-                "10.0.0.1",
-                &[("forwarded", "by=x; For=\"[2001:db8:1::5]:4711\"")]
-            ),
-            "2001:db8:1::5"
-        );
-        assert_eq!(
-            client("10.0.0.1", &[("forwarded", "for=unknown")]),
-            "10.0.0.1"
-        );
+        assert_eq!(client("10.0.0.1", &the_other_way), "10.0.0.1");
+        let both_written = [
+            ("forwarded", "for=192.0.2.1"),
+            ("x-forwarded-for", "192.0.2.1"),
+        ];
+        assert_eq!(client("10.0.0.1", &both_written), "192.0.2.1");
     }
 }

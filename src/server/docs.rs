@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use hyper::body::Bytes;
 use poem::http::header;
 use poem::{Request, Response, handler};
 use sha2::{Digest, Sha256};
@@ -17,7 +18,8 @@ use crate::api::document::swagger_ui;
 static PAGE: OnceLock<Page> = OnceLock::new();
 
 struct Page {
-    gzip: Vec<u8>,
+    html: Bytes,
+    gzip: Bytes,
     policy: String,
 }
 
@@ -28,20 +30,10 @@ pub(super) async fn page(request: &Request) -> Response {
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok());
     let takes_gzip = encodings.is_some_and(takes_gzip);
-    let made = tokio::task::spawn_blocking(move || {
-        let page = PAGE.get_or_init(make);
-        (
-            page,
-            if takes_gzip {
-                page.gzip.clone()
-            } else {
-                swagger_ui().into_bytes()
-            },
-        )
-    });
-    let Ok((page, body)) = made.await else {
+    let Ok(page) = tokio::task::spawn_blocking(|| PAGE.get_or_init(make)).await else {
         return crate::api::problem::internal().respond("");
     };
+    let body = if takes_gzip { &page.gzip } else { &page.html };
     let response = Response::builder()
         .content_type("text/html; charset=utf-8")
         .header(header::CACHE_CONTROL, "no-cache")
@@ -52,7 +44,7 @@ pub(super) async fn page(request: &Request) -> Response {
     } else {
         response
     };
-    response.body(body)
+    response.body(body.clone())
 }
 
 /// RFC 9110, section 12.5.3; weight 0 means no.
@@ -80,7 +72,8 @@ fn make() -> Page {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     let written = gzip.write_all(html.as_bytes()).and_then(|()| gzip.finish());
     Page {
-        gzip: written.unwrap_or_default(),
+        gzip: written.unwrap_or_default().into(),
+        html: html.into(),
         policy,
     }
 }

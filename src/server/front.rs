@@ -88,6 +88,7 @@ impl Front {
     async fn work(&self, mut request: Request) -> poem::Result<Response> {
         let path = request.uri().path();
         let is_health = matches!(path, "/healthz" | "/readyz");
+        let end = Deadline::after(deadline::REQUEST + GRACE);
         let caller = Caller {
             ip: self.client_of(&request),
             deadline: Deadline::of_request(),
@@ -95,19 +96,17 @@ impl Front {
         if is_limited(path) {
             self.limits.client(caller.ip).map_err(Problem::limited)?;
         }
+        let body = read_body(request.take_body()).await?;
+        // Only now: whoever sends slowly keeps nobody from being answered.
         let _permit = match self.in_flight.try_acquire() {
             Ok(permit) => Some(permit),
             Err(_) if is_health => None,
             Err(_) => return Err(Problem::new(Code::Overloaded).into()),
         };
-        let body = read_body(request.take_body()).await?;
         request.set_body(body);
         request.set_data(caller);
         let answer = self.routes.call(request);
-        match Deadline::after(deadline::REQUEST + GRACE)
-            .bound(answer)
-            .await
-        {
+        match end.bound(answer).await {
             Ok(answered) => answered,
             Err(_) => Err(Problem::new(Code::Overloaded).into()),
         }
@@ -174,7 +173,7 @@ fn to_problem(error: poem::Error, path: &str) -> Problem {
     }
 }
 
-fn add_headers(response: &mut Response, request_id: &str) {
+pub(super) fn add_headers(response: &mut Response, request_id: &str) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(X_REQUEST_ID, id);

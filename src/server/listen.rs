@@ -21,10 +21,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::activity::Activity;
 use super::front::Front;
+use super::unreadable::Wire;
 
 /// How long a request head may take to arrive, and a connection may idle between two.
 const HEAD: Duration = Duration::from_secs(5);
+/// How long a connection may be of no use: nothing asked, or an answer not read.
+const UNUSED: Duration = Duration::from_secs(12);
 /// The largest request head.
 const MAX_HEAD: usize = 16 * 1024;
 /// Requests at once on one HTTP/2 connection.
@@ -72,9 +76,11 @@ pub(super) async fn serve(
             if !says_something(&stream).await {
                 return;
             }
+            let activity = Arc::new(Activity::new());
             let service = service_fn(|request: hyper::Request<Incoming>| {
-                let front = Arc::clone(&front);
+                let (front, activity) = (Arc::clone(&front), Arc::clone(&activity));
                 async move {
+                    let _at_work = activity.begin();
                     let peer = RemoteAddr(Addr::SocketAddr(peer));
                     let request: Request =
                         (request, LocalAddr::default(), peer, Scheme::HTTP).into();
@@ -82,9 +88,13 @@ pub(super) async fn serve(
                     Ok::<_, Infallible>(response)
                 }
             });
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            // A connection that breaks is the other side's business.
-            let _ = watcher.watch(connection).await;
+            let io = TokioIo::new(Wire::new(stream));
+            let connection = watcher.watch(builder.serve_connection(io, service));
+            tokio::select! {
+                // A connection that breaks is the other side's business.
+                _ = connection => {}
+                () = activity.is_over(UNUSED) => {}
+            }
         });
     }
     drop(listener);
