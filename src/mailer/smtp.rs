@@ -196,3 +196,70 @@ fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> DeliveryError 
         Err(error) => error,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    /// Answers EHLO with `offers` and STARTTLS with `to_starttls`; returns the commands it was given.
+    async fn server(offers: &'static str, to_starttls: &'static str) -> (u16, JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let commands = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a client");
+            let mut stream = BufReader::new(stream);
+            let mut commands = String::new();
+            let mut answer = "220 ready\r\n";
+            while stream.write_all(answer.as_bytes()).await.is_ok() {
+                let mut line = Vec::new();
+                let read = stream.read_until(b'\n', &mut line).await;
+                if read.is_ok_and(|length| length == 0) {
+                    break;
+                }
+                let command = String::from_utf8_lossy(&line);
+                answer = match command.trim_end() {
+                    "STARTTLS" => to_starttls,
+                    hello if hello.starts_with("EHLO") => offers,
+                    _ => "250 ok\r\n",
+                };
+                commands.push_str(&command);
+            }
+            commands
+        });
+        (port, commands)
+    }
+
+    async fn send_to(url: String) -> DeliveryError {
+        let smtp = Smtp::new(url.parse().expect("a URL"), 1);
+        let address: Address = "ann@example.com".parse().expect("an address");
+        smtp.send(&address, &address, b"Subject: x\r\n\r\nx")
+            .await
+            .expect_err("not sent")
+    }
+
+    #[tokio::test]
+    async fn what_was_slipped_in_before_the_handshake_is_no_reply() {
+        let injected = "220 go on\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 ok\r\n";
+        let (port, _) = server("250-sink\r\n250 STARTTLS\r\n", injected).await;
+        let sent = send_to(format!("smtp://127.0.0.1:{port}?tls=required"));
+        // At once: what was slipped in is read by the handshake, which cannot make sense of it. Had
+        // it been read before, the handshake would wait for an answer.
+        let refused = tokio::time::timeout(Duration::from_secs(2), sent).await;
+        assert!(matches!(refused, Ok(DeliveryError::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_password_is_not_sent_in_the_clear_because_starttls_was_taken_away() {
+        for tls in ["required", "opportunistic"] {
+            let (port, commands) = server("250-sink\r\n250 AUTH PLAIN LOGIN\r\n", "").await;
+            let refused = send_to(format!("smtp://me:secret@127.0.0.1:{port}?tls={tls}")).await;
+            assert!(matches!(refused, DeliveryError::Unavailable(_)));
+            let commands = commands.await.expect("no panic");
+            assert!(!commands.contains("AUTH"), "{commands}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, TransactionTrait};
+use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp};
 use crate::support::{Fault, Options, story};
@@ -78,4 +79,60 @@ story! {
         app.activate(&activate).await.ok(200);
         assert_eq!(app.email_of(&ann).await, "ann@new.example");
     }
+}
+
+story! {
+    async fn an_answer_that_accepts_no_message_is_not_taken_for_one(app) {
+        let ann = app.person("ann@example.com").await;
+        let activate = app.activate_link(&ann, "ann@new.example").await;
+        let wrong = [Fault::AnswerData("250 2.0.0 kept"), Fault::RefuseMessage("354 and what else?"), Fault::RefuseRecipient("354 go on")];
+        for fault in wrong {
+            app.smtp.fault(fault);
+            app.activate(&activate).await.problem(503, "mail_unavailable");
+            assert_eq!(app.email_of(&ann).await, "ann@example.com");
+        }
+        app.smtp.fault(None);
+        app.activate(&activate).await.ok(200);
+    }
+}
+
+story! {
+    async fn who_hangs_up_in_the_middle_of_a_cancel_or_an_undo_has_stopped_nothing(app) {
+        for step in ["cancel", "undo"] {
+            let old = format!("{step}@example.com");
+            let ann = app.person(&old).await;
+            let token = if step == "cancel" {
+                app.links_of_request(&ann).await.1
+            } else {
+                app.change(&ann, &format!("{step}@new.example")).await.expect("an undo link")
+            };
+            let before = app.mails().len();
+            let lock = app.database.pool.begin().await.expect("a transaction");
+            lock.execute_unprepared("UPDATE users SET updated_at = updated_at").await.expect("locked");
+            let post = app.http.post(format!("{}/v1/email-change/{step}", app.url)).header("Content-Type", "application/json");
+            let body = if step == "cancel" { json!({ "token": token }) } else { json!({ "token": token, "password": PASSWORD }) };
+            // Long enough for the password, too short for the write.
+            let hung_up = post.body(body.to_string()).timeout(Duration::from_millis(700)).send().await;
+            assert!(hung_up.is_err_and(|error| error.is_timeout()));
+            lock.rollback().await.expect("unlocked");
+            let told = app.mails_after(before + 1).await.pop().expect("a mail");
+            assert_eq!(told.to, old);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_that_nothing_depends_on_do_not_pile_up_behind_a_silent_server() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    let ann = app.person("ann@example.com").await;
+    let (_, cancel) = app.links_of_request(&ann).await;
+    app.smtp.fault(Fault::Stall);
+    for _ in 0..300 {
+        app.cancel(&cancel).await.ok(200);
+    }
+    app.smtp.fault(None);
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    let mails = app.mails().len();
+    assert!((200..=257).contains(&mails), "{mails} mails");
+    app.close().await;
 }

@@ -3,6 +3,7 @@
 mod browsers;
 mod connections;
 mod document;
+mod hostile;
 mod limits;
 mod malformed;
 

@@ -29,6 +29,8 @@ pub enum Fault {
     RefuseRecipient(&'static str),
     /// This reply to DATA's end.
     RefuseMessage(&'static str),
+    /// This reply to DATA, and then the message is waited for all the same.
+    AnswerData(&'static str),
     /// The message is accepted, but the connection breaks before that is said.
     HangUpAfterMessage,
     /// The connection breaks as soon as it is opened.
@@ -141,6 +143,10 @@ impl SmtpSink {
                     }
                 },
                 "DATA" => {
+                    if let Some(Fault::AnswerData(reply)) = fault {
+                        say(&mut stream, reply).await?;
+                        continue;
+                    }
                     say(&mut stream, "354 go on").await?;
                     let raw = message(&mut stream).await?;
                     if let Some(Fault::RefuseMessage(reply)) = fault {
