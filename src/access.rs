@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tracing::Span;
 
 use crate::clock::seconds_of;
+use crate::email_address::EmailAddress;
 use crate::email_change::Caller;
 use crate::jwt::{Jwts, TokenKind};
 use crate::keys::Key;
@@ -111,6 +112,9 @@ impl Access {
         self.limits
             .sign_in(caller.ip, email)
             .map_err(SignInError::Limited)?;
+        // As it was typed when it was chosen: with an internationalized domain, say.
+        let canonical = EmailAddress::parse(email);
+        let email = canonical.as_ref().map_or(email, EmailAddress::as_str);
         let user = self.users.find_by_email(email, caller.deadline).await?;
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let matched = place.check(password, stored).await?;

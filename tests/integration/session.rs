@@ -17,6 +17,15 @@ story! {
 }
 
 story! {
+    async fn an_address_with_an_internationalized_domain_signs_in_as_it_is_typed(app) {
+        app.add_user("ann@bücher.example", PASSWORD).await;
+        for typed in ["ann@bücher.example", "Ann@BÜCHER.example", "ann@xn--bcher-kva.example"] {
+            app.sign_in(typed, PASSWORD).await.ok(200);
+        }
+    }
+}
+
+story! {
     async fn an_unknown_user_and_a_wrong_password_are_not_told_apart(app) {
         app.add_user("ann@example.com", PASSWORD).await;
         let wrong = app.sign_in("ann@example.com", "wrong").await;
