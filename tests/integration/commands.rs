@@ -216,7 +216,10 @@ on_every_database! {
         let rounds = if fresh.postgres.is_some() { 1 } else { 5 };
         for round in 0..rounds {
             if round > 0 {
-                std::fs::remove_file(shell.path().join("users.db")).expect("removed");
+                // With its log: SQLite takes one that is left for a crash of the new file's own.
+                for file in ["users.db", "users.db-wal", "users.db-shm"] {
+                    let _ = std::fs::remove_file(shell.path().join(file));
+                }
             }
             let all = join_all((0..6).map(|_| shell.run(&["migrate", "up"]))).await;
             let mut applied = Vec::new();
