@@ -2,6 +2,7 @@
 #
 # The build image brings the version that rust-toolchain.toml pins. That file stays outside: it also
 # asks for clippy and rustfmt, which the build does not need and would have to download.
+ARG NODE_IMAGE=docker.io/library/node:20-bookworm-slim
 ARG BUILD_IMAGE=docker.io/library/rust:1.95.0-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12
 

@@ -3,73 +3,23 @@ migrations and login, the real binary beside it, a real SMTP conversation.
 
 scripts/django-test calls it with the binary and the URL of a PostgreSQL.
 """
-import contextlib
-import email
-import email.policy
-import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 import uuid
 from http.cookiejar import CookieJar
 from pathlib import Path
-from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPCookieProcessor, Request, build_opener, urlopen
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import psycopg
-from aiosmtpd.controller import Controller
+
+from support import Mailbox, free_port, post, running
 
 PROJECT = Path(__file__).resolve().parents[2] / "examples" / "django"
 PASSWORD = "correct horse battery staple"
 OLD, NEW = "ann@example.com", "ann@new.example"
-
-
-class Mailbox:
-    """Keeps what it is handed over SMTP."""
-
-    def __init__(self):
-        self.mails = []
-
-    async def handle_DATA(self, server, session, envelope):
-        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.mails.append((envelope.rcpt_tos[0], message.get_body(("plain",)).get_content()))
-        return "250 2.0.0 kept"
-
-    def token(self, to, page):
-        """Of the newest link to that page in a mail to that address."""
-        for recipient, text in reversed(self.mails):
-            found = re.search(rf"^\S+/{page}\?token=(\S+)$", text, re.M)
-            if recipient == to and found:
-                return found.group(1)
-        raise AssertionError(f"no {page} link among {len(self.mails)} mails")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def running(command, environment, url):
-    process = subprocess.Popen(command, env=environment, cwd=PROJECT)
-    try:
-        for _ in range(150):
-            assert process.poll() is None, f"{command[0]} ended with {process.returncode}"
-            with contextlib.suppress(OSError):
-                with urlopen(url, timeout=1):
-                    break
-            time.sleep(0.1)
-        else:
-            raise AssertionError(f"nothing answers at {url}")
-        yield process
-    finally:
-        process.terminate()
-        process.wait(timeout=15)
 
 
 class Browser:
@@ -90,15 +40,6 @@ class Browser:
             return response.url, response.read().decode()
 
 
-def post(url, body):
-    request = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    try:
-        with urlopen(request, timeout=15) as response:
-            return response.status, json.load(response)
-    except HTTPError as error:
-        return error.code, json.load(error)
-
-
 def signs_in(django, address):
     url, _ = Browser(django).submit("/login/", username=address, password=PASSWORD)
     return urlsplit(url).path == "/"
@@ -110,8 +51,6 @@ def main(binary, postgres_url):
     admin = psycopg.connect(postgres_url, autocommit=True)
     admin.execute(f'CREATE DATABASE "{database}"')
     mailbox = Mailbox()
-    smtp = Controller(mailbox, hostname="127.0.0.1", port=free_port())
-    smtp.start()
     django, service = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
     environment = {
         **os.environ,
@@ -125,7 +64,7 @@ def main(binary, postgres_url):
         "READDRESS_LISTEN": urlsplit(service).netloc,
         "READDRESS_APP_URL": service,
         "READDRESS_DATABASE_URL": f"{postgres_url.rsplit('/', 1)[0]}/{database}",
-        "READDRESS_SMTP_URL": f"smtp://127.0.0.1:{smtp.port}?tls=none",
+        "READDRESS_SMTP_URL": mailbox.url,
         "READDRESS_MAIL_FROM": "My site <accounts@mysite.example>",
         "READDRESS_SECRET_KEYS": subprocess.check_output([binary, "keygen"], text=True).strip(),
         **dict(line.split("=", 1) for line in (PROJECT / "readdress.env").read_text().splitlines() if line and line[0] != "#"),
@@ -143,14 +82,15 @@ def main(binary, postgres_url):
             own.execute("CREATE UNIQUE INDEX auth_user_email_folded ON auth_user (lower(email))")
         subprocess.check_call([binary, "check"], env=beside)
 
-        with running([binary, "serve"], beside, service + "/healthz"), \
-                running([*manage, "runserver", "--noreload", urlsplit(django).netloc], environment, django + "/login/"):
+        runserver = [*manage, "runserver", "--noreload", urlsplit(django).netloc]
+        with running([binary, "serve"], service + "/healthz", env=beside), \
+                running(runserver, django + "/login/", env=environment, cwd=PROJECT):
             walk(django, service, mailbox)
         with psycopg.connect(dbname=database, host=where.hostname, port=where.port or 5432, user=where.username) as own:
             row = own.execute("SELECT username, email FROM auth_user").fetchone()
         assert row == (NEW, NEW), row
     finally:
-        smtp.stop()
+        mailbox.server.stop()
         admin.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
 
 
