@@ -1,12 +1,21 @@
-# Two stages: build with the whole toolchain, run with the binary and a C library.
+# Three stages: the pages, the service, and the two of them on a C library and nothing else.
 #
-# The build image brings the version that rust-toolchain.toml pins. That file stays outside: it also
-# asks for clippy and rustfmt, which the build does not need and would have to download.
+# The base images are arguments with full names, so that a mirror or a stand-in can take their place.
 ARG NODE_IMAGE=docker.io/library/node:20-bookworm-slim
 ARG BUILD_IMAGE=docker.io/library/rust:1.95.0-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12
 
-FROM ${BUILD_IMAGE} AS build
+FROM ${NODE_IMAGE} AS pages
+WORKDIR /build
+COPY openapi openapi
+COPY clients/typescript clients/typescript
+COPY web web
+COPY scripts/build-web scripts/build-web
+RUN scripts/build-web
+
+# The build image brings the version that rust-toolchain.toml pins. That file stays outside: it also
+# asks for clippy and rustfmt, which the build does not need and would have to download.
+FROM ${BUILD_IMAGE} AS service
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 # Named in the manifest, though not built here.
@@ -17,15 +26,24 @@ COPY src src
 # The caches are gone after this step, so the binary is copied out of them in the same one.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --release --locked --bin readdress \
-    && cp target/release/readdress /readdress
+    cargo build --profile dist --locked --bin readdress \
+    && cp target/dist/readdress /readdress
 
 # TLS roots are in the binary, SQLite too: libc and libgcc are all it needs.
 FROM ${RUNTIME_IMAGE}
-COPY --from=build /readdress /usr/local/bin/readdress
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="readdress" \
+      org.opencontainers.image.description="Lets people change the e-mail address of their account, safely, beside any application" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=service /readdress /usr/local/bin/readdress
+COPY --from=pages /build/web/dist /usr/local/share/readdress/web
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
-ENV READDRESS_LISTEN=0.0.0.0:8080
+ENV READDRESS_LISTEN=0.0.0.0:8080 \
+    READDRESS_WEB_ROOT=/usr/local/share/readdress/web
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 \
     CMD ["/usr/local/bin/readdress", "health"]

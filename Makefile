@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test lint format openapi bench clean
+.PHONY: help run test test-contract test-django image-test lint format openapi bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -17,6 +17,18 @@ run: ## Run everything on this machine, with nothing configured
 test: ## Run every test; PostgreSQL at TEST_POSTGRES_URL or on this machine is used if there is one
 	@scripts/needs cargo
 	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) test --locked --workspace
+
+test-contract: ## Hold the OpenAPI document to its word
+	@scripts/needs cargo
+	@scripts/contract-test
+
+test-django: ## Walk the example beside Django
+	@scripts/needs cargo
+	@scripts/django-test
+
+image-test: ## Build the container image and walk a change through it
+	@scripts/needs cargo
+	@scripts/image-test
 
 lint: ## Check format and lints
 	@scripts/needs cargo

@@ -51,6 +51,25 @@ fn correct(document: &mut Value) {
             body["example"] = example;
         }
         correct_responses(&mut operation["responses"], &id);
+        link_to_inspection(operation);
+    }
+}
+
+/// Every step that takes a link can be followed by asking what has become of it.
+fn link_to_inspection(operation: &mut Value) {
+    let id = operation["operationId"].as_str().unwrap_or_default();
+    let takes_a_link = request_example(id).is_some_and(|body| body.get("token").is_some());
+    if !takes_a_link || id == "inspectLink" {
+        return;
+    }
+    for status in ["200", "202"] {
+        if let Some(success) = operation["responses"].get_mut(status) {
+            success["links"]["inspect"] = json!({
+                "operationId": "inspectLink",
+                "description": "What the link is for, and whether it still holds.",
+                "requestBody": { "token": "$request.body#/token" },
+            });
+        }
     }
 }
 

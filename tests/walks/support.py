@@ -16,24 +16,30 @@ from aiosmtpd.controller import Controller
 class Mailbox:
     """Keeps what it is handed over SMTP."""
 
-    def __init__(self):
+    def __init__(self, port=None):
         self.mails = []
-        self.server = Controller(self, hostname="127.0.0.1", port=free_port())
+        self.server = Controller(self, hostname="127.0.0.1", port=port or free_port())
         self.server.start()
         self.url = f"smtp://127.0.0.1:{self.server.port}?tls=none"
 
     async def handle_DATA(self, server, session, envelope):
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.mails.append((envelope.rcpt_tos[0], message.get_body(("plain",)).get_content()))
+        text = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
+        self.mails.append((envelope.rcpt_tos[0], text))
         return "250 2.0.0 kept"
 
     def token(self, to, page):
         """Of the newest link to that page in a mail to that address."""
+        token = self.find_token(to, page)
+        assert token, f"no {page} link among {len(self.mails)} mails"
+        return token
+
+    def find_token(self, to, page):
         for recipient, text in reversed(self.mails):
             found = re.search(rf"^\S+/{page}\?token=(\S+)$", text, re.M)
             if recipient == to and found:
                 return found.group(1)
-        raise AssertionError(f"no {page} link among {len(self.mails)} mails")
+        return None
 
 
 def free_port():
