@@ -19,7 +19,7 @@ use crate::app::AppError;
 use crate::config::{ConfigError, DatabaseSettings, Reader};
 use crate::email_change::chain;
 use crate::random::RandomError;
-use crate::users::{self, ConnectionOptions, Database, DatabaseError};
+use crate::users::{self, ConnectionOptions, Database, DatabaseError, Purpose};
 use crate::{api, keys, telemetry};
 
 /// Lets people change the e-mail address of their account, safely, beside any application.
@@ -133,23 +133,20 @@ pub async fn run() -> ExitCode {
 }
 
 /// The database of the commands that need nothing else.
-async fn configured_database(create_if_missing: bool) -> Result<Database, Failure> {
+async fn configured_database(purpose: Purpose) -> Result<Database, Failure> {
     let mut reader = Reader::of_process();
     let settings = DatabaseSettings::read(&mut reader);
     reader.finish().map_err(Failure::Config)?;
     let Some(settings) = settings else {
         return Err(Failure::Config(vec![]));
     };
-    connect(&settings, create_if_missing).await
+    connect(&settings, purpose).await
 }
 
-async fn connect(
-    settings: &DatabaseSettings,
-    create_if_missing: bool,
-) -> Result<Database, Failure> {
+async fn connect(settings: &DatabaseSettings, purpose: Purpose) -> Result<Database, Failure> {
     let options = ConnectionOptions {
         max_connections: settings.connections,
-        create_if_missing,
+        purpose,
     };
     users::connect(&settings.url, options)
         .await

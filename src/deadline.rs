@@ -45,12 +45,15 @@ impl Deadline {
         Self(self.0.checked_sub(reserve).unwrap_or(self.0))
     }
 
-    /// Waits for `work` until the deadline.
+    /// Waits for `work` until the deadline; after it, nothing is begun.
     ///
     /// # Errors
     ///
     /// [`TimedOut`]; the work has then been dropped.
     pub async fn bound<T>(self, work: impl Future<Output = T>) -> Result<T, TimedOut> {
+        if Instant::now() >= self.0 {
+            return Err(TimedOut);
+        }
         timeout_at(self.0, work).await.map_err(|_| TimedOut)
     }
 }

@@ -24,8 +24,9 @@ use crate::deadline::Deadline;
 
 /// The longest a delivery may take, its wait for a connection included.
 const SEND: Duration = Duration::from_secs(8);
-/// Kept of the request's deadline for the write that follows the mail.
-const RESERVE: Duration = Duration::from_millis(500);
+/// Kept of the request's deadline for the write that follows the mail: as long as the database may
+/// take for a statement, and a little for the way there and back.
+const RESERVE: Duration = Duration::from_secs(2);
 
 /// One mail, ready to be sent.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 
 mod charge;
 mod connection;
+mod write;
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, SqlErr, Value};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-pub use connection::{ConnectError, ConnectionOptions, connect};
+pub use connection::{ConnectError, ConnectionOptions, Purpose, connect};
 /// A pool of connections.
 pub use sea_orm::DatabaseConnection as Database;
 
@@ -194,7 +195,8 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError`]; after a time-out it is not known whether the row was changed.
+    /// [`DatabaseError`]; then nothing was changed, unless the connection broke before the database
+    /// could say so.
     pub async fn replace(
         &self,
         read: &User,
@@ -216,7 +218,7 @@ impl Users {
         if let Some(email) = change.email {
             statement.value(EMAIL, email);
         }
-        match self.execute(&statement, deadline).await {
+        match self.write(&statement, deadline).await {
             Ok(0) => Ok(Replaced::Stale),
             Ok(_) => Ok(Replaced::Done),
             Err(DatabaseError::Failed(error)) if is_unique_violation(&error) => {
@@ -282,17 +284,6 @@ impl Users {
     ) -> Result<Option<User>, DatabaseError> {
         let row = deadline.bound(self.db.query_one(select)).await??;
         Ok(row.map(|row| read_user(&row)).transpose()?)
-    }
-
-    async fn execute(
-        &self,
-        statement: &UpdateStatement,
-        deadline: Deadline,
-    ) -> Result<u64, DatabaseError> {
-        Ok(deadline
-            .bound(self.db.execute(statement))
-            .await??
-            .rows_affected())
     }
 
     /// The id in the column's own type: PostgreSQL refuses to compare a uuid with text. `None` if

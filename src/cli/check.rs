@@ -6,7 +6,7 @@ use crate::config::{Common, Production, Reader};
 use crate::deadline::Deadline;
 use crate::email_change::chain;
 use crate::mailer::{Mailer, Smtp};
-use crate::users::Users;
+use crate::users::{Purpose, Users};
 
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
@@ -48,7 +48,7 @@ pub(super) async fn run() -> Result<(), Failure> {
 }
 
 async fn database(production: &Production) -> Result<(), Failure> {
-    let database = connect(&production.database, false).await?;
+    let database = connect(&production.database, Purpose::Look).await?;
     let pending = readdress_migrations::pending(&database).await;
     let pending = pending.map_err(|error| Failure::Database(chain(&error)))?;
     if !pending.is_empty() {

@@ -19,7 +19,7 @@ use crate::email_change::mail::LinkTemplates;
 use crate::keys::{self, KeyRing};
 use crate::mailer::{Folder, Mailer, Sender};
 use crate::password::{self, Password};
-use crate::users::{self, ConnectionOptions, Users};
+use crate::users::{self, ConnectionOptions, Purpose, Users};
 use crate::{dev, server};
 
 /// Below the current directory; holds nothing worth keeping.
@@ -91,7 +91,7 @@ async fn fresh_database(file: &Path) -> Result<users::Database, Failure> {
     }
     let options = ConnectionOptions {
         max_connections: 4,
-        create_if_missing: true,
+        purpose: Purpose::Migrate,
     };
     let database = users::connect(&format!("sqlite://{}", file.display()), options)
         .await

@@ -2,18 +2,19 @@
 
 use super::{Failure, Migrate, configured_database};
 use crate::email_change::chain;
+use crate::users::Purpose;
 
 pub(super) async fn run(command: Migrate) -> Result<(), Failure> {
     let failed = |error| Failure::Database(chain(&error));
     match command {
         Migrate::Up => {
-            let database = configured_database(true).await?;
+            let database = configured_database(Purpose::Migrate).await?;
             let applied = readdress_migrations::up(&database).await.map_err(failed)?;
             println!("{applied} applied, the database is up to date");
             Ok(())
         }
         Migrate::Status => {
-            let database = configured_database(false).await?;
+            let database = configured_database(Purpose::Look).await?;
             let pending = readdress_migrations::pending(&database)
                 .await
                 .map_err(failed)?;

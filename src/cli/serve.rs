@@ -9,6 +9,7 @@ use crate::config::{Common, Production, Reader};
 use crate::email_change::chain;
 use crate::mailer::{Mailer, Smtp};
 use crate::server;
+use crate::users::Purpose;
 
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
@@ -20,7 +21,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         return Err(Failure::Config(vec![]));
     };
 
-    let database = connect(&production.database, false).await?;
+    let database = connect(&production.database, Purpose::Serve).await?;
     let pending = readdress_migrations::pending(&database).await;
     let pending = pending.map_err(|error| Failure::Database(chain(&error)))?;
     if !pending.is_empty() {

@@ -6,12 +6,12 @@ use super::{Failure, configured_database};
 use crate::deadline::Deadline;
 use crate::email_address::EmailAddress;
 use crate::password::{self, Password};
-use crate::users::Users;
+use crate::users::{Purpose, Users};
 
 pub(super) async fn add(email: &str) -> Result<(), Failure> {
     let email = EmailAddress::parse(email)
         .map_err(|error| Failure::Refused(format!("the address is {error}")))?;
-    let users = Users::new(configured_database(false).await?);
+    let users = Users::new(configured_database(Purpose::Serve).await?);
     let hash =
         password::hash(&read_password()?).map_err(|error| Failure::Refused(error.to_string()))?;
     if users.add(&email, &hash, Deadline::of_request()).await? {

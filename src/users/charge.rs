@@ -31,7 +31,7 @@ impl Users {
         charge
             .value(PASSWORDS_TAT, charged)
             .cond_where(tat().is_null().or(tat().lte(quota.latest_admissible(now))));
-        if self.execute(&charge, deadline).await? > 0 {
+        if self.write(&charge, deadline).await? > 0 {
             return Ok(Ok(()));
         }
 
@@ -52,7 +52,7 @@ impl Users {
             clamp
                 .value(PASSWORDS_TAT, latest)
                 .cond_where(tat().eq(found));
-            self.execute(&clamp, deadline).await?;
+            self.write(&clamp, deadline).await?;
         }
         Ok(Err(quota.wait(Ord::min(found, latest), now)))
     }

@@ -1,15 +1,36 @@
-//! Connecting to the database, with the waits bounded.
+//! Connecting to the database, with the waits bounded on both sides.
+//!
+//! A statement that we stop waiting for is still the database's: it would be carried out as soon as
+//! whatever held it up lets go, long after the caller was told that nothing has changed. So the
+//! database itself gives up first, after [`STATEMENT`].
+//!
+//! PostgreSQL is told so in the startup packet. A `SET` after connecting would, behind a pooler in
+//! transaction mode, stick to whichever server connection happened to run it; `SET LOCAL` needs a
+//! transaction, and with it two more round trips a statement. A pooler that knows no such startup
+//! parameter refuses it or drops it: then the role has to carry the setting, and whether it does is
+//! asked before anything is served.
 
 use std::time::Duration;
 
 use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr, RuntimeErr};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
+    Statement,
+};
 use tokio::net::TcpStream;
 use url::Url;
 
 /// The longest wait for a free connection; the default of 30 s would outlive the request.
 const ACQUIRE: Duration = Duration::from_secs(2);
+/// The longest a statement may take in the database, its waits for locks included.
+pub(super) const STATEMENT: Duration = Duration::from_millis(1_500);
+/// A connection that rested longer is tried before it is used; a fresher one costs no round trip.
+const RESTED: Duration = Duration::from_secs(1);
+
+/// "protocol violation" (postgresql.org/docs/current/errcodes-appendix.html): what a pooler says to
+/// startup parameters that it does not pass on.
+const UNKNOWN_STARTUP_PARAMETER: &str = "08P01";
 
 /// sqlite.org/rescode.html#cantopen
 const SQLITE_CANTOPEN: &str = "14";
@@ -19,8 +40,20 @@ const SQLITE_CANTOPEN: &str = "14";
 pub struct ConnectionOptions {
     /// The most connections held at once.
     pub max_connections: u32,
-    /// Whether a SQLite file that does not exist is made.
-    pub create_if_missing: bool,
+    /// What they are for.
+    pub purpose: Purpose,
+}
+
+/// What connections are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Serving people: no statement outlives the request that waits for it.
+    Serve,
+    /// Looking at the table: statements take as long as they take.
+    Look,
+    /// Migrating: the same, for migrations wait for each other; and a SQLite file that does not
+    /// exist is made.
+    Migrate,
 }
 
 /// Why there is no connection. Never repeats the URL, which may hold a password.
@@ -35,6 +68,12 @@ pub enum ConnectError {
     /// There is no such SQLite file, or it is not ours to open.
     #[error("the file is not there or cannot be opened: `readdress migrate up` makes it")]
     NoFile,
+    /// What stands between us and the database does not pass on the limit of a statement.
+    #[error(
+        "statements have no time limit: set one for the role, `ALTER ROLE {0} SET statement_timeout = '{ms}ms'`, and reconnect the pooler",
+        ms = STATEMENT.as_millis()
+    )]
+    Unlimited(String),
     /// The database says no.
     #[error("{0}")]
     Refused(DbErr),
@@ -57,23 +96,74 @@ pub async fn connect(
         .max_connections(options.max_connections)
         .connect_timeout(ACQUIRE)
         .acquire_timeout(ACQUIRE)
+        .test_before_acquire_if_idle_for(RESTED)
         .sqlx_logging(false)
         .set_application_name("readdress")
+        // Poolers refuse this startup parameter; we read no floating-point number.
+        .map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None))
         .map_sqlx_sqlite_opts(move |sqlite| {
             sqlite
-                .create_if_missing(options.create_if_missing)
+                .create_if_missing(options.purpose == Purpose::Migrate)
                 .journal_mode(SqliteJournalMode::Wal)
                 .synchronous(SqliteSynchronous::Normal)
-                .busy_timeout(ACQUIRE)
+                .busy_timeout(STATEMENT)
         });
-    let connected = match Database::connect(connect).await {
-        Ok(db) => db.ping().await.map(|()| db),
-        Err(error) => Err(error),
+    let limited = options.purpose == Purpose::Serve;
+    let connected = if limited {
+        open_limited(connect).await
+    } else {
+        open(connect).await
     };
-    match connected {
-        Ok(db) => Ok(db),
-        Err(error) => Err(explain(error, &parsed).await),
+    let db = match connected {
+        Ok(db) => db,
+        Err(error) => return Err(explain(error, &parsed).await),
+    };
+    if limited && db.get_database_backend() == DbBackend::Postgres {
+        assert_limited(&db).await?;
     }
+    Ok(db)
+}
+
+async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    let db = Database::connect(options).await?;
+    db.ping().await?;
+    Ok(db)
+}
+
+/// With the limit of a statement in the startup packet, or without if that is refused.
+async fn open_limited(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    let mut limited = options.clone();
+    limited.statement_timeout(STATEMENT);
+    match open(limited).await {
+        Err(error) if code_of(&error).as_deref() == Some(UNKNOWN_STARTUP_PARAMETER) => {
+            open(options).await
+        }
+        opened => opened,
+    }
+}
+
+/// Asks what limit the database really keeps.
+async fn assert_limited(db: &DatabaseConnection) -> Result<(), ConnectError> {
+    const SQL: &str = "SELECT CAST(current_user AS text), CAST(setting AS bigint) \
+                       FROM pg_settings WHERE name = 'statement_timeout'";
+    let ask = Statement::from_string(DbBackend::Postgres, SQL);
+    let row = db.query_one_raw(ask).await.map_err(ConnectError::Refused)?;
+    let Some(row) = row else { return Ok(()) };
+    let read = || Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
+    let (role, milliseconds): (String, i64) = read().map_err(ConnectError::Refused)?;
+    let limit = i64::try_from(STATEMENT.as_millis()).unwrap_or(i64::MAX);
+    if (1..=limit).contains(&milliseconds) {
+        Ok(())
+    } else {
+        Err(ConnectError::Unlimited(role))
+    }
+}
+
+fn code_of(error: &DbErr) -> Option<String> {
+    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
+        return None;
+    };
+    Some(cause.as_database_error()?.code()?.into_owned())
 }
 
 /// The pool tries again until its time is over and then says no more than that; what stands behind

@@ -82,6 +82,29 @@ story! {
 }
 
 story! {
+    async fn a_write_that_was_given_up_does_not_happen_later(app) {
+        for (mail, took) in [(Duration::ZERO, "the request's whole time"), (Duration::from_millis(6_500), "what the mail left of it")] {
+            let ann = app.person(&format!("ann{}@example.com", mail.as_secs())).await;
+            let wanted = format!("ann{}@new.example", mail.as_secs());
+            let activate = app.activate_link(&ann, &wanted).await;
+            let before = app.state().await;
+            let lock = app.database.pool.begin().await.expect("a transaction");
+            // The rows and no more: the step reads as ever, and waits with its write alone.
+            lock.execute_unprepared("UPDATE users SET updated_at = updated_at").await.expect("locked");
+            app.smtp.fault(Fault::Slow(mail));
+            let began = Instant::now();
+            app.activate(&activate).await.problem(503, "database_unavailable");
+            assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+            lock.rollback().await.expect("unlocked");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(app.state().await, before, "written after {took} was over");
+            app.smtp.fault(None);
+            app.activate(&activate).await.ok(200);
+        }
+    }
+}
+
+story! {
     async fn an_answer_that_accepts_no_message_is_not_taken_for_one(app) {
         let ann = app.person("ann@example.com").await;
         let activate = app.activate_link(&ann, "ann@new.example").await;

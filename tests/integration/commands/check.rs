@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use readdress::users::{self, ConnectionOptions};
+use readdress::users::{self, ConnectionOptions, Purpose};
 use sea_orm::ConnectionTrait;
 
 use super::{CANARY, Fresh, assert_good, assert_refused, on_every_database};
@@ -70,7 +70,7 @@ on_every_database! {
         let sink = SmtpSink::start().await;
         fresh.configure(&sink.url());
         fresh.migrate().await;
-        let options = ConnectionOptions { max_connections: 1, create_if_missing: false };
+        let options = ConnectionOptions { max_connections: 1, purpose: Purpose::Look };
         let database = users::connect(&fresh.url, options).await.expect("a database");
         let drop = "ALTER TABLE users DROP COLUMN passwords_tat";
         database.execute_unprepared(drop).await.expect("altered");

@@ -1,6 +1,6 @@
 //! A database of its own for every test.
 
-use readdress::users::{self, ConnectionOptions, Database};
+use readdress::users::{self, ConnectError, ConnectionOptions, Database, Purpose};
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 
@@ -16,18 +16,28 @@ enum Tidy {
     Schema { admin: Database, name: String },
 }
 
-const OPTIONS: ConnectionOptions = ConnectionOptions {
-    max_connections: 10,
-    create_if_missing: true,
-};
+async fn connect(
+    url: &str,
+    max_connections: u32,
+    purpose: Purpose,
+) -> Result<Database, ConnectError> {
+    users::connect(
+        url,
+        ConnectionOptions {
+            max_connections,
+            purpose,
+        },
+    )
+    .await
+}
 
 /// A file in a folder of its own.
 pub async fn sqlite() -> TestDatabase {
     let folder = TempDir::new().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("users.db").display());
-    let pool = users::connect(&url, OPTIONS)
+    let pool = connect(&url, 10, Purpose::Migrate)
         .await
-        .expect("SQLite opens a file");
+        .expect("SQLite makes a file");
     TestDatabase {
         url,
         pool,
@@ -42,15 +52,7 @@ pub async fn postgres() -> Option<TestDatabase> {
         .ok()
         .filter(|url| !url.is_empty())
         .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-    let admin = match users::connect(
-        &server,
-        ConnectionOptions {
-            max_connections: 1,
-            create_if_missing: false,
-        },
-    )
-    .await
-    {
+    let admin = match connect(&server, 1, Purpose::Look).await {
         Ok(admin) => admin,
         Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs PostgreSQL: {error}"),
         Err(_) => {
@@ -65,7 +67,7 @@ pub async fn postgres() -> Option<TestDatabase> {
         .expect("a schema");
     let separator = if server.contains('?') { '&' } else { '?' };
     let url = format!("{server}{separator}options=-c%20search_path%3D{name}");
-    let pool = users::connect(&url, OPTIONS)
+    let pool = connect(&url, 10, Purpose::Serve)
         .await
         .expect("PostgreSQL takes another connection");
     Some(TestDatabase {
