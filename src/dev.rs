@@ -16,6 +16,8 @@ use crate::server::Pages;
 
 /// The demo user's password: known to everybody, so good on loopback alone.
 pub const DEMO_PASSWORD: &str = "correct horse battery staple";
+/// The demo user's address.
+pub const DEMO_USER: &str = "demo@example.com";
 /// Where the mailbox is.
 pub const MAILBOX: &str = "/dev/mailbox";
 
@@ -46,5 +48,12 @@ pub fn routes(folder: &Folder, url: &str, pages: Option<Pages>) -> Route {
             routes.at(*path, page(get(mailbox::stand_in).boxed()))
         });
     };
-    pages.with_mailbox(MAILBOX).behind(routes)
+    pages.with_demo(&demo()).behind(routes)
+}
+
+/// What tells the pages where the mails are, and whom to sign in as.
+fn demo() -> String {
+    format!(
+        "<meta name=\"readdress-demo\" content=\"{MAILBOX}\" data-email=\"{DEMO_USER}\" data-password=\"{DEMO_PASSWORD}\">"
+    )
 }

@@ -27,7 +27,6 @@ use crate::users::{self, ConnectionOptions, Users};
 const BUILT_PAGES: &str = "web/dist";
 /// Below the current directory; holds nothing worth keeping.
 const DATA: &str = ".readdress";
-const DEMO_USER: &str = "demo@example.com";
 const SENDER: &str = "readdress <no-reply@example.com>";
 
 pub(super) async fn run() -> Result<(), Failure> {
@@ -114,7 +113,7 @@ async fn fresh_database(file: &Path) -> Result<users::Database, Failure> {
 
 async fn add_demo_user(users: &Users) -> Result<(), Failure> {
     let email =
-        EmailAddress::parse(DEMO_USER).map_err(|error| Failure::Refused(error.to_string()))?;
+        EmailAddress::parse(dev::DEMO_USER).map_err(|error| Failure::Refused(error.to_string()))?;
     let hash = password::hash(&Password::new(dev::DEMO_PASSWORD.to_owned()));
     let hash = hash.map_err(|error| Failure::Refused(error.to_string()))?;
     users.add(&email, &hash, Deadline::of_request()).await?;
@@ -135,7 +134,7 @@ fn greet(address: SocketAddr, has_pages: bool) {
             "Try it",
             format!("{:<38}{shows}", format!("http://{address}/{page}")),
         ),
-        ("User", DEMO_USER.to_owned()),
+        ("User", dev::DEMO_USER.to_owned()),
         ("Password", dev::DEMO_PASSWORD.to_owned()),
         (
             "Mailbox",

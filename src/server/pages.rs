@@ -30,7 +30,7 @@ const PAGES: [&str; 5] = [
     "/cancel-email-change",
     "/undo-email-change",
 ];
-/// Stands in the page; replaced where there is a mailbox to look into.
+/// Stands in the page where it can be told that it is a demo.
 const DEMO_MARK: &str = "<!-- readdress-demo -->";
 /// Nothing inline and nothing from elsewhere: a page that holds a token runs what was built, no more.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -88,11 +88,10 @@ impl Pages {
         Ok(Self { index, files })
     }
 
-    /// Tells the pages that whoever tries them out finds the mails at `path`.
+    /// Puts the tag `demo` into the page where it leaves room for it.
     #[must_use]
-    pub fn with_mailbox(mut self, path: &str) -> Self {
-        let mark = format!("<meta name=\"readdress-demo\" content=\"{path}\">");
-        let page = String::from_utf8_lossy(&self.index.plain).replace(DEMO_MARK, &mark);
+    pub fn with_demo(mut self, demo: &str) -> Self {
+        let page = String::from_utf8_lossy(&self.index.plain).replace(DEMO_MARK, demo);
         self.index = File::page(page.into_bytes());
         let pages = PAGES.map(|path| (path.to_owned(), self.index.clone()));
         self.files.extend(pages);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use readdress::dev::MAILBOX;
+use readdress::dev::{DEMO_PASSWORD, DEMO_USER, MAILBOX};
 use reqwest::Method;
 
 use super::{CANARY, Fresh, assert_good, assert_refused};
@@ -306,7 +306,10 @@ async fn dev_finds_the_built_pages_and_tells_them_where_the_mailbox_is() {
     let shell = Shell::new().with("READDRESS_LISTEN", "127.0.0.1:0");
     build(&shell.path().join("web/dist"));
     let dev = shell.start("dev").await;
-    let mark = format!("<meta name=\"readdress-demo\" content=\"{MAILBOX}\">");
+    let mark = format!(
+        "<meta name=\"readdress-demo\" content=\"{MAILBOX}\" \
+         data-email=\"{DEMO_USER}\" data-password=\"{DEMO_PASSWORD}\">"
+    );
     for path in PAGES {
         let answer = dev.get(path).await;
         assert_page(&answer, 200);
