@@ -42,10 +42,11 @@ impl Reading<'_> {
             let (path, kind) = (format!("{above}/{name}"), entry.file_type()?);
             if name.starts_with('.') {
                 continue;
-            } else if kind.is_dir() && depth > 0 {
-                self.folder(&entry.path(), &path, depth - 1)?;
-            } else if !kind.is_dir() {
+            }
+            if !kind.is_dir() {
                 self.file(&entry.path(), path)?;
+            } else if depth > 0 {
+                self.folder(&entry.path(), &path, depth - 1)?;
             }
         }
         Ok(())
