@@ -10,8 +10,9 @@ help: ## List the commands
 
 run: ## Run everything on this machine, with nothing configured
 	@scripts/needs cargo
-	@echo "Building (the first time takes 5 to 10 minutes, later ones seconds) ..."
+	@echo "Building the service (the first time takes 5 to 10 minutes, later ones seconds) ..."
 	@$(CARGO) build --locked --bin readdress
+	@scripts/build-web
 	@exec target/debug/readdress dev
 
 test: ## Run every test; PostgreSQL at TEST_POSTGRES_URL or on this machine is used if there is one

@@ -19,6 +19,7 @@ use crate::app::AppError;
 use crate::config::{ConfigError, DatabaseSettings, Reader};
 use crate::email_change::chain;
 use crate::random::RandomError;
+use crate::server::PagesError;
 use crate::users::{self, ConnectionOptions, Database, DatabaseError, Purpose};
 use crate::{api, keys, telemetry};
 
@@ -82,6 +83,8 @@ enum Failure {
     Database(String),
     #[error("cannot listen on {0} (READDRESS_LISTEN): {1}")]
     Listen(std::net::SocketAddr, io::Error),
+    #[error("READDRESS_WEB_ROOT {0}: set it to the folder of the built pages, or take it away")]
+    Pages(#[from] PagesError),
     #[error("{0}")]
     App(#[from] AppError),
     #[error("{0}")]

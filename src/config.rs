@@ -10,6 +10,7 @@ mod values;
 mod variables;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 pub use reader::{ConfigError, Reader};
 use values::{
     app_url, cores, cors_origins, count, keys, lifetime, link_templates, quota, sender, smtp,
-    switch, trusted_proxies,
+    switch, trusted_proxies, web_root,
 };
 pub use variables::{VARIABLES, Variable};
 
@@ -44,6 +45,8 @@ pub struct Common {
     pub password_threads: usize,
     /// Whether `signIn` is offered.
     pub sign_in: bool,
+    /// The folder of the built pages, if they are served.
+    pub web_root: Option<PathBuf>,
     /// How the service faces the network.
     pub server: server::Settings,
 }
@@ -95,6 +98,7 @@ impl Common {
             quotas,
             password_threads: count(reader, "READDRESS_PASSWORD_THREADS", cores()),
             sign_in: switch(reader, "READDRESS_SIGN_IN"),
+            web_root: web_root(reader),
             server: server::Settings {
                 trusted_proxies: trusted_proxies(reader),
                 cors_origins: cors_origins(reader),
@@ -264,6 +268,7 @@ mod tests {
             ("READDRESS_CORS_ORIGINS", "*"),
             ("READDRESS_CORS_ORIGINS", "https://app.example.com/"),
             ("READDRESS_SIGN_IN", "canary"),
+            ("READDRESS_WEB_ROOT", "/canary"),
             ("READDRESS_PASSWORD_THREADS", "0"),
             ("READDRESS_CONFIM_TTL", "1h"),
         ] {

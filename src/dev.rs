@@ -1,31 +1,38 @@
-//! The mailbox page of `readdress dev`: every mail sent, newest first, with its links working.
+//! What only `readdress dev` has: a mailbox in which every mail sent can be read and its links
+//! followed.
+//!
+//! The links lead to the pages. Where those were not built, each leads to a stand-in that shows the
+//! `curl` line doing what its page would.
 
+mod curl;
+mod mail;
 mod mailbox;
 
+use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, Route, get};
 
 use crate::mailer::Folder;
+use crate::server::Pages;
 
 /// The demo user's password: known to everybody, so good on loopback alone.
 pub const DEMO_PASSWORD: &str = "correct horse battery staple";
+/// The demo user's address.
+pub const DEMO_USER: &str = "demo@example.com";
+/// Where the mailbox is.
+pub const MAILBOX: &str = "/dev/mailbox";
 
-/// The routes that only `dev` has, for the service at `url`.
+/// The mailbox, and what its links lead to, for the service at `url`.
 #[must_use]
-pub fn pages(folder: &Folder, url: &str) -> Route {
-    let page = |endpoint: poem::endpoint::BoxEndpoint<'static>| {
-        endpoint
-            .data(folder.clone())
-            .data(mailbox::Url(url.to_owned()))
+pub fn routes(folder: &Folder, url: &str, pages: Option<Pages>) -> Route {
+    let mailbox = mailbox::Mailbox {
+        folder: folder.clone(),
+        url: url.to_owned(),
+        has_pages: pages.is_some(),
     };
-    let pages = [
-        "/new-email",
-        "/email-activation",
-        "/cancel-email-change",
-        "/undo-email-change",
-    ];
-    let mailbox = Route::new()
-        .at("/", get(mailbox::home))
-        .at("/dev/mailbox", page(get(mailbox::list).boxed()))
+    let page = |endpoint: BoxEndpoint<'static>| endpoint.data(mailbox.clone());
+    let routes = Route::new()
+        .at(MAILBOX, page(get(mailbox::list).boxed()))
+        .at("/dev/mailbox/style.css", get(mailbox::style))
         .at(
             "/dev/mailbox/latest.txt",
             page(get(mailbox::latest).boxed()),
@@ -35,7 +42,18 @@ pub fn pages(folder: &Folder, url: &str) -> Route {
             "/dev/mailbox/:name/html",
             page(get(mailbox::as_html).boxed()),
         );
-    pages.iter().fold(mailbox, |routes, path| {
-        routes.at(*path, page(get(mailbox::stand_in).boxed()))
-    })
+    let Some(pages) = pages else {
+        let routes = routes.at("/", get(mailbox::home));
+        return curl::PAGES.iter().fold(routes, |routes, path| {
+            routes.at(*path, page(get(mailbox::stand_in).boxed()))
+        });
+    };
+    pages.with_demo(&demo()).behind(routes)
+}
+
+/// What tells the pages where the mails are, and whom to sign in as.
+fn demo() -> String {
+    format!(
+        "<meta name=\"readdress-demo\" content=\"{MAILBOX}\" data-email=\"{DEMO_USER}\" data-password=\"{DEMO_PASSWORD}\">"
+    )
 }

@@ -2,14 +2,16 @@
 //! that every failure is answered as a problem document.
 //!
 //! The commands call [`serve`] with an [`App`]; [`front`] sees every request first, [`listen`] owns
-//! the connections, [`docs`] is Swagger UI.
+//! the connections, [`docs`] is Swagger UI, [`pages`] are the pages that people see.
 
 mod activity;
 mod client;
 mod cors;
 mod docs;
+mod encoding;
 mod front;
 mod listen;
+mod pages;
 mod unreadable;
 
 use std::future::Future;
@@ -23,6 +25,7 @@ use crate::api;
 use crate::app::App;
 
 pub(crate) use listen::SHUTDOWN;
+pub use pages::{Pages, PagesError};
 
 /// How the service faces the network.
 #[derive(Clone, Debug)]

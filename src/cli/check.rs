@@ -6,11 +6,12 @@ use crate::config::{Common, Production, Reader};
 use crate::deadline::Deadline;
 use crate::email_change::chain;
 use crate::mailer::{Mailer, Smtp};
+use crate::server::Pages;
 use crate::users::{Purpose, Users};
 
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
-    Common::read(&mut reader);
+    let common = Common::read(&mut reader);
     crate::config::log_format(&mut reader);
     let production = Production::read(&mut reader);
     reader.finish().map_err(Failure::Config)?;
@@ -24,6 +25,12 @@ pub(super) async fn run() -> Result<(), Failure> {
     match database(&production).await {
         Ok(()) => good("database", "answers, and the table has every column"),
         Err(failure) => bad("database", &failure, &mut wrong),
+    }
+    if let Some(root) = &common.web_root {
+        match Pages::read(root) {
+            Ok(pages) => good("pages", &format!("{} files", pages.count())),
+            Err(error) => bad("pages", &error.into(), &mut wrong),
+        }
     }
     let smtp = Smtp::new(production.smtp, 1);
     let mailer = Mailer::smtp(smtp, production.sender, Clock::System);

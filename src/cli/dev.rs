@@ -13,18 +13,20 @@ use crate::app::{App, Blueprint};
 use crate::clock::Clock;
 use crate::config::{Common, Reader};
 use crate::deadline::Deadline;
+use crate::dev;
 use crate::email_address::EmailAddress;
 use crate::email_change::chain;
 use crate::email_change::mail::LinkTemplates;
 use crate::keys::{self, KeyRing};
 use crate::mailer::{Folder, Mailer, Sender};
 use crate::password::{self, Password};
+use crate::server::{self, Pages, PagesError};
 use crate::users::{self, ConnectionOptions, Purpose, Users};
-use crate::{dev, server};
 
+/// Where `make run` builds the pages, below the current directory.
+const BUILT_PAGES: &str = "web/dist";
 /// Below the current directory; holds nothing worth keeping.
 const DATA: &str = ".readdress";
-const DEMO_USER: &str = "demo@example.com";
 const SENDER: &str = "readdress <no-reply@example.com>";
 
 pub(super) async fn run() -> Result<(), Failure> {
@@ -38,6 +40,7 @@ pub(super) async fn run() -> Result<(), Failure> {
             common.listen.port()
         )));
     }
+    let pages = pages(common.web_root.as_deref())?;
     let listener = TcpListener::bind(common.listen)
         .await
         .map_err(|error| Failure::Listen(common.listen, error))?;
@@ -68,10 +71,17 @@ pub(super) async fn run() -> Result<(), Failure> {
         app_url,
         database,
     })?;
-    greet(address);
-    let pages = dev::pages(&mailbox, &format!("http://{address}"));
-    server::serve(listener, app, common.server, Some(pages), stop_signal()).await;
+    greet(address, pages.is_some());
+    let routes = dev::routes(&mailbox, &format!("http://{address}"), pages);
+    server::serve(listener, app, common.server, Some(routes), stop_signal()).await;
     Ok(())
+}
+
+/// The configured pages, or those that were built here.
+fn pages(configured: Option<&Path>) -> Result<Option<Pages>, PagesError> {
+    let built = Path::new(BUILT_PAGES);
+    let built = built.join("index.html").is_file().then_some(built);
+    configured.or(built).map(Pages::read).transpose()
 }
 
 fn fresh_mailbox(path: &Path) -> Result<Folder, Failure> {
@@ -103,20 +113,47 @@ async fn fresh_database(file: &Path) -> Result<users::Database, Failure> {
 
 async fn add_demo_user(users: &Users) -> Result<(), Failure> {
     let email =
-        EmailAddress::parse(DEMO_USER).map_err(|error| Failure::Refused(error.to_string()))?;
+        EmailAddress::parse(dev::DEMO_USER).map_err(|error| Failure::Refused(error.to_string()))?;
     let hash = password::hash(&Password::new(dev::DEMO_PASSWORD.to_owned()));
     let hash = hash.map_err(|error| Failure::Refused(error.to_string()))?;
     users.add(&email, &hash, Deadline::of_request()).await?;
     Ok(())
 }
 
-fn greet(address: SocketAddr) {
-    println!(
-        "\n  readdress is running, on this machine alone and with nothing that is kept.\n\n  \
-         Try it   http://{address}/docs          every operation, in Swagger UI\n  \
-         Mailbox  http://{address}/dev/mailbox   every mail sent, with its links\n  \
-         User     {DEMO_USER}\n  \
-         Password {}\n\n  Ctrl-C ends it.\n",
-        dev::DEMO_PASSWORD
-    );
+fn greet(address: SocketAddr, has_pages: bool) {
+    let (page, shows) = if has_pages {
+        ("", "change the address of the demo user")
+    } else {
+        (
+            "docs",
+            "every operation, in Swagger UI (the pages were not built)",
+        )
+    };
+    let rows = [
+        (
+            "Try it",
+            format!("{:<38}{shows}", format!("http://{address}/{page}")),
+        ),
+        ("User", dev::DEMO_USER.to_owned()),
+        ("Password", dev::DEMO_PASSWORD.to_owned()),
+        (
+            "Mailbox",
+            format!(
+                "{:<38}every mail sent, with its links",
+                format!("http://{address}{}", dev::MAILBOX)
+            ),
+        ),
+        (
+            "API",
+            format!(
+                "{:<38}every operation, in Swagger UI",
+                format!("http://{address}/docs")
+            ),
+        ),
+    ];
+    println!("\n  readdress is running, on this machine alone and with nothing that is kept.\n");
+    for (name, value) in rows.iter().filter(|(name, _)| has_pages || *name != "API") {
+        println!("  {name:<10}{value}");
+    }
+    println!("\n  Ctrl-C ends it.\n");
 }

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::{Common, Production, Reader};
 use crate::email_change::chain;
 use crate::mailer::{Mailer, Smtp};
-use crate::server;
+use crate::server::{self, Pages};
 use crate::users::Purpose;
 
 pub(super) async fn run() -> Result<(), Failure> {
@@ -21,6 +21,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         return Err(Failure::Config(vec![]));
     };
 
+    let pages = common.web_root.as_deref().map(Pages::read).transpose()?;
     let database = connect(&production.database, Purpose::Serve).await?;
     let pending = readdress_migrations::pending(&database).await;
     let pending = pending.map_err(|error| Failure::Database(chain(&error)))?;
@@ -48,7 +49,8 @@ pub(super) async fn run() -> Result<(), Failure> {
         .map_err(|error| Failure::Listen(common.listen, error))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
-    server::serve(listener, app, common.server, None, stop_signal()).await;
+    let routes = pages.map(Pages::routes);
+    server::serve(listener, app, common.server, routes, stop_signal()).await;
     tracing::info!("stopped");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! How each variable is read, and what is unsafe in it.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -169,6 +170,19 @@ pub(super) fn switch(reader: &mut Reader, name: &'static str) -> bool {
     reader
         .parsed(name, "is neither on nor off", "set it to on or off", read)
         .unwrap_or(true)
+}
+
+pub(super) fn web_root(reader: &mut Reader) -> Option<PathBuf> {
+    let read = |text: &str| {
+        let root = Path::new(text);
+        root.join("index.html").is_file().then(|| root.to_owned())
+    };
+    reader.parsed(
+        "READDRESS_WEB_ROOT",
+        "names a folder in which there is no index.html",
+        "build the pages with scripts/build-web and set it to the folder web/dist, or take it away to serve none",
+        read,
+    )
 }
 
 pub(super) fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {

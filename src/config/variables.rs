@@ -107,6 +107,11 @@ pub const VARIABLES: &[Variable] = &[
         "Requests of one client address; or `off`",
     ),
     variable(
+        "READDRESS_WEB_ROOT",
+        "none",
+        "The folder of the built pages, read once at start; without it none are served",
+    ),
+    variable(
         "READDRESS_TRUSTED_PROXIES",
         "none",
         "Networks whose `Forwarded` and `X-Forwarded-For` are believed, separated by commas",

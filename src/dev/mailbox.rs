@@ -1,52 +1,62 @@
-//! Reads the folder of mails and shows it.
+//! The mailbox: a list, and a page for each mail.
 //!
 //! A mail's HTML is shown in a frame of its own, sandboxed: it can be looked at and its links
-//! followed, and nothing else.
+//! followed, and nothing else. They open in a new tab, as from any mailbox on the web. No page here
+//! has a script: one that reloads by itself would take the place from who is reading it.
 
-use mail_parser::MessageParser;
+use std::sync::LazyLock;
+
 use minijinja::{Environment, Value, context};
 use poem::http::header;
 use poem::web::{Data, Path};
 use poem::{Request, Response, handler};
 
-use super::DEMO_PASSWORD;
+use super::curl::Curl;
+use super::mail::Mail;
 use crate::api::problem::{Code, Problem, internal};
 use crate::mailer::Folder;
 
-/// Where the service is, for `curl` lines.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+// A mail brings its styles with it: mail programs read no others.
+const MAIL_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'";
+
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    for (name, source) in [
+        (
+            "layout.html",
+            include_str!("../../templates/dev/layout.html"),
+        ),
+        ("list.html", include_str!("../../templates/dev/list.html")),
+        ("mail.html", include_str!("../../templates/dev/mail.html")),
+        ("link.html", include_str!("../../templates/dev/link.html")),
+    ] {
+        // One that cannot be read is missing when it is asked for, and the answer is `internal`.
+        let _ = environment.add_template(name, source);
+    }
+    environment
+});
+
+/// What the pages need.
 #[derive(Clone)]
-pub(super) struct Url(pub(super) String);
-
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const MAIL_POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'";
-
-/// One mail as it is shown.
-struct Shown {
-    name: String,
-    to: String,
-    subject: String,
-    date: String,
-    text: String,
-    html: String,
-    curls: Vec<Curl>,
+pub(super) struct Mailbox {
+    pub(super) folder: Folder,
+    /// Where the service is, for `curl` lines.
+    pub(super) url: String,
+    /// Whether links lead to pages.
+    pub(super) has_pages: bool,
 }
 
-/// What can be done with a link, until there are pages.
-struct Curl {
-    does: &'static str,
-    command: String,
-}
+impl Mailbox {
+    async fn names(&self) -> Result<Vec<String>, Problem> {
+        self.folder.list().await.map_err(|_| internal())
+    }
 
-impl Shown {
-    fn facts(&self) -> Value {
-        let curls = self
-            .curls
-            .iter()
-            .map(|curl| context! { does => curl.does, command => curl.command.as_str() });
-        context! {
-            name => self.name.as_str(), to => self.to.as_str(), subject => self.subject.as_str(),
-            date => self.date.as_str(), text => self.text.as_str(), curls => curls.collect::<Vec<_>>(),
-        }
+    async fn read(&self, name: &str) -> Result<Mail, Problem> {
+        let message = self.folder.read(name).await.map_err(|_| internal())?;
+        message
+            .and_then(|message| Mail::read(name, &message))
+            .ok_or(Problem::new(Code::NotFound))
     }
 }
 
@@ -55,155 +65,87 @@ impl Shown {
 pub(super) fn home() -> Response {
     Response::builder()
         .status(poem::http::StatusCode::FOUND)
-        .header(header::LOCATION, "/dev/mailbox")
+        .header(header::LOCATION, super::MAILBOX)
         .finish()
+}
+
+/// How the pages look.
+#[handler]
+pub(super) fn style() -> Response {
+    Response::builder()
+        .content_type("text/css; charset=utf-8")
+        .body(include_str!("../../templates/dev/style.css"))
 }
 
 /// All mails, newest first.
 #[handler]
-pub(super) async fn list(folder: Data<&Folder>, url: Data<&Url>) -> poem::Result<Response> {
-    let names = folder.list().await.map_err(|_| internal())?;
+pub(super) async fn list(mailbox: Data<&Mailbox>) -> poem::Result<Response> {
     let mut mails = Vec::new();
-    for name in names {
-        mails.extend(read(&folder, &name, &url.0.0).await?);
+    for name in mailbox.names().await? {
+        mails.extend(mailbox.read(&name).await.ok().map(Value::from));
     }
-    page(
-        "list.html",
-        include_str!("../../templates/dev/list.html"),
-        context! { mails => mails.iter().map(Shown::facts).collect::<Vec<_>>() },
-    )
+    let facts = context! { mails, has_pages => mailbox.has_pages };
+    page("list.html", facts)
 }
 
 /// One mail.
 #[handler]
 pub(super) async fn show(
-    folder: Data<&Folder>,
-    url: Data<&Url>,
+    mailbox: Data<&Mailbox>,
     Path(name): Path<String>,
 ) -> poem::Result<Response> {
-    let mail = read(&folder, &name, &url.0.0)
-        .await?
-        .ok_or(Problem::new(Code::NotFound))?;
+    let mail = mailbox.read(&name).await?;
+    let curls = mail.links().filter_map(|link| Curl::of(link, &mailbox.url));
+    let curls: Vec<_> = curls
+        .filter(|_| !mailbox.has_pages)
+        .map(Value::from)
+        .collect();
     page(
         "mail.html",
-        include_str!("../../templates/dev/mail.html"),
-        context! { mail => mail.facts() },
+        context! { mail, curls, has_pages => mailbox.has_pages },
     )
 }
 
 /// One mail's HTML, for the frame.
 #[handler]
 pub(super) async fn as_html(
-    folder: Data<&Folder>,
+    mailbox: Data<&Mailbox>,
     Path(name): Path<String>,
 ) -> poem::Result<Response> {
-    let mail = read(&folder, &name, "")
-        .await?
-        .ok_or(Problem::new(Code::NotFound))?;
-    // Links lead out of the frame.
+    let mail = mailbox.read(&name).await?;
     let html = mail
         .html
-        .replacen("<head>", "<head><base target=\"_top\">", 1);
+        .replacen("<head>", "<head><base target=\"_blank\">", 1);
     Ok(respond(html, MAIL_POLICY))
 }
 
-/// Where a link leads until there are pages: says how to go on. Reads its own address and nothing
-/// else, and changes nothing.
+/// Where a link leads while there are no pages: says how to go on. Reads its own address and
+/// nothing else, and changes nothing.
 #[handler]
 #[expect(
     clippy::unused_async,
     reason = "the framework takes extractors by value from async handlers"
 )]
-pub(super) async fn stand_in(request: &Request, url: Data<&Url>) -> poem::Result<Response> {
-    let link = format!("{}{}", url.0.0, request.original_uri());
-    let curl = curl(&link, &url.0.0).ok_or(Problem::new(Code::NotFound))?;
-    let facts = context! { does => curl.does, command => curl.command.as_str() };
-    page(
-        "link.html",
-        include_str!("../../templates/dev/link.html"),
-        facts,
-    )
+pub(super) async fn stand_in(request: &Request, mailbox: Data<&Mailbox>) -> poem::Result<Response> {
+    let link = format!("{}{}", mailbox.url, request.original_uri());
+    let curl = Curl::of(&link, &mailbox.url).ok_or(Problem::new(Code::NotFound))?;
+    page("link.html", context! { curl })
 }
 
 /// The newest mail's text, for `curl`.
 #[handler]
-pub(super) async fn latest(folder: Data<&Folder>) -> poem::Result<Response> {
-    let names = folder.list().await.map_err(|_| internal())?;
+pub(super) async fn latest(mailbox: Data<&Mailbox>) -> poem::Result<Response> {
+    let names = mailbox.names().await?;
     let name = names.first().ok_or(Problem::new(Code::NotFound))?;
-    let mail = read(&folder, name, "")
-        .await?
-        .ok_or(Problem::new(Code::NotFound))?;
+    let mail = mailbox.read(name).await?;
     Ok(Response::builder()
         .content_type("text/plain; charset=utf-8")
         .body(mail.text))
 }
 
-async fn read(folder: &Folder, name: &str, url: &str) -> Result<Option<Shown>, Problem> {
-    let Some(bytes) = folder.read(name).await.map_err(|_| internal())? else {
-        return Ok(None);
-    };
-    let Some(message) = MessageParser::default().parse(&bytes) else {
-        return Ok(None);
-    };
-    let to = message
-        .to()
-        .and_then(|to| to.first())
-        .and_then(|to| to.address())
-        .unwrap_or_default();
-    let text = message
-        .body_text(0)
-        .unwrap_or_default()
-        .replace("\r\n", "\n");
-    Ok(Some(Shown {
-        name: name.to_owned(),
-        to: to.to_owned(),
-        subject: message.subject().unwrap_or_default().to_owned(),
-        date: message
-            .date()
-            .map(mail_parser::DateTime::to_rfc3339)
-            .unwrap_or_default(),
-        html: message.body_html(0).unwrap_or_default().into_owned(),
-        curls: text.lines().filter_map(|line| curl(line, url)).collect(),
-        text,
-    }))
-}
-
-/// The `curl` line for a line that is a link.
-fn curl(line: &str, url: &str) -> Option<Curl> {
-    let (page, token) = line.split_once("?token=")?;
-    // It ends up in a shell: nothing but what a token is made of.
-    if !token
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-    {
-        return None;
-    }
-    let (does, path, more) = match page.rsplit_once('/')?.1 {
-        "new-email" => (
-            "Choose the new address",
-            "confirm",
-            format!(",\"password\":\"{DEMO_PASSWORD}\",\"new_email\":\"new@example.org\""),
-        ),
-        "email-activation" => ("Activate the new address", "activate", String::new()),
-        "cancel-email-change" => ("Stop the change", "cancel", String::new()),
-        "undo-email-change" => (
-            "Take the change back",
-            "undo",
-            format!(",\"password\":\"{DEMO_PASSWORD}\""),
-        ),
-        _ => return None,
-    };
-    let body = format!("{{\"token\":\"{token}\"{more}}}");
-    let command = format!(
-        "curl -sS {url}/v1/email-change/{path} -H 'Content-Type: application/json' -d '{body}'"
-    );
-    Some(Curl { does, command })
-}
-
-fn page(name: &str, source: &str, facts: Value) -> poem::Result<Response> {
-    let environment = Environment::new();
-    let rendered = environment
-        .template_from_named_str(name, source)
+fn page(name: &str, facts: Value) -> poem::Result<Response> {
+    let rendered = TEMPLATES
+        .get_template(name)
         .and_then(|template| template.render(facts));
     Ok(respond(rendered.map_err(|_| internal())?, PAGE_POLICY))
 }

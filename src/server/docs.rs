@@ -12,6 +12,7 @@ use poem::http::header;
 use poem::{Request, Response, handler};
 use sha2::{Digest, Sha256};
 
+use super::encoding::takes_gzip;
 use crate::api::document::swagger_ui;
 
 /// Made at the first visit: at start it would cost more than everything else together.
@@ -25,11 +26,7 @@ struct Page {
 
 #[handler]
 pub(super) async fn page(request: &Request) -> Response {
-    let encodings = request
-        .headers()
-        .get(header::ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok());
-    let takes_gzip = encodings.is_some_and(takes_gzip);
+    let takes_gzip = takes_gzip(request);
     let Ok(page) = tokio::task::spawn_blocking(|| PAGE.get_or_init(make)).await else {
         return crate::api::problem::internal().respond("");
     };
@@ -45,18 +42,6 @@ pub(super) async fn page(request: &Request) -> Response {
         response
     };
     response.body(body.clone())
-}
-
-/// RFC 9110, section 12.5.3; weight 0 means no.
-fn takes_gzip(encodings: &str) -> bool {
-    encodings.split(',').any(|encoding| {
-        let (name, weight) = encoding.split_once(';').unwrap_or((encoding, "q=1"));
-        let weight = weight
-            .trim()
-            .strip_prefix("q=")
-            .and_then(|weight| weight.parse().ok());
-        name.trim().eq_ignore_ascii_case("gzip") && weight.is_none_or(|weight: f32| weight > 0.0)
-    })
 }
 
 fn make() -> Page {

@@ -2,6 +2,7 @@
 
 mod check;
 mod dev;
+mod pages;
 mod serve;
 mod variables;
 
