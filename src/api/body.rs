@@ -182,11 +182,21 @@ macro_rules! text_type {
     };
 }
 
-text_type!(Text, MetaSchema::new("string"));
+/// What [`without_nul`] accepts.
+const NO_NUL: &str = r"^[^\u0000]*$";
+
+text_type!(
+    Text,
+    MetaSchema {
+        pattern: Some(NO_NUL.to_owned()),
+        ..MetaSchema::new("string")
+    }
+);
 text_type!(
     Secret,
     MetaSchema {
         write_only: true,
+        pattern: Some(NO_NUL.to_owned()),
         ..MetaSchema::new_with_format("string", "password")
     }
 );

@@ -4,15 +4,19 @@
 //! Deterministic, and made without a server or a database: `readdress openapi` prints it, a test
 //! compares it with `openapi/readdress.json`.
 
+use poem_openapi::types::ParseFromJSON;
 use serde_json::{Value, json};
 
+use super::problem::{self, Code};
 use super::service;
 
 const DESCRIPTION: &str = "Lets a signed-in user change the e-mail address of their account in \
 verified steps: **request** (a link to the current address), **confirm** (a link to the new one), \
 **activate**. The first mail can **cancel** it, the last one can **undo** it, and every page can \
 **inspect** its link.\n\nTo try it here: call `signIn`, press *Authorize* and paste its \
-`access_token`, then go through the steps in their order with the tokens from the mails.";
+`access_token`, then go through the steps in their order with the tokens from the mails.\n\n\
+Whatever goes wrong is answered as a problem document (RFC 9457), whose `code` is one of a closed \
+set. Request bodies are strict: unknown fields, duplicate keys and NUL are refused.";
 
 /// The document as it is served and committed: pretty JSON with a final newline.
 #[must_use]
@@ -31,11 +35,12 @@ fn correct(document: &mut Value) {
     document["info"]["description"] = json!(DESCRIPTION);
     document["info"]["license"] =
         json!({ "name": "MIT OR Apache-2.0", "url": "https://spdx.org/licenses/MIT.html" });
-    for schema in values(&mut document["components"]["schemas"]) {
-        if schema["type"] == "object" {
-            schema["additionalProperties"] = json!(false);
-        }
+    if let Some(tags) = document["tags"].as_array_mut() {
+        // In the order of the story: signing in comes first.
+        tags.reverse();
     }
+    correct_schemas(&mut document["components"]["schemas"]);
+    let schemas = document["components"]["schemas"].clone();
     for operation in values(&mut document["paths"]).flat_map(values) {
         if operation.get("security").is_none() {
             operation["security"] = json!([]);
@@ -50,7 +55,7 @@ fn correct(document: &mut Value) {
         ) {
             body["example"] = example;
         }
-        correct_responses(&mut operation["responses"], &id);
+        correct_responses(&mut operation["responses"], &id, &schemas);
         link_to_inspection(operation);
     }
 }
@@ -73,19 +78,93 @@ fn link_to_inspection(operation: &mut Value) {
     }
 }
 
-fn correct_responses(responses: &mut Value, operation: &str) {
+fn correct_schemas(schemas: &mut Value) {
+    for schema in values(schemas) {
+        if schema["type"] == "object" {
+            schema["additionalProperties"] = json!(false);
+        }
+        for property in values(&mut schema["properties"]) {
+            // The generator repeats the description as a second schema, which generated clients
+            // take for another type.
+            if let Some(all) = property.get_mut("allOf").and_then(Value::as_array_mut) {
+                all.truncate(1);
+            }
+        }
+    }
+    for (place, facts) in facts() {
+        let (Some(property), Value::Object(facts)) = (schemas.pointer_mut(place), facts) else {
+            unreachable!("{place} is in the document");
+        };
+        for (keyword, value) in facts {
+            property[keyword] = value;
+        }
+    }
+    schemas["Code"]["description"] = json!(meanings(&schemas["Code"]["enum"]));
+}
+
+/// What is true of a property, and the generator has no word for.
+fn facts() -> [(&'static str, Value); 8] {
+    let time = json!({ "format": "date-time" });
+    [
+        ("/MailSent/properties/expires_at", time.clone()),
+        ("/InspectedLink/properties/expires_at", time),
+        (
+            "/InspectedLink/properties/new_email",
+            json!({ "format": "email" }),
+        ),
+        (
+            "/Session/properties/token_type",
+            json!({ "enum": ["Bearer"] }),
+        ),
+        (
+            "/Session/properties/expires_in",
+            json!({ "format": "int32", "minimum": 1 }),
+        ),
+        (
+            "/Problem/properties/status",
+            json!({ "format": "int32", "minimum": 400, "maximum": 599 }),
+        ),
+        ("/Problem/properties/type", json!({ "format": "uri" })),
+        (
+            "/Problem/properties/request_id",
+            json!({ "format": "uuid" }),
+        ),
+    ]
+}
+
+/// Every code with its status, and what can be done about it.
+fn meanings(codes: &Value) -> String {
+    let codes = codes.as_array().into_iter().flatten().cloned();
+    let lines = codes.filter_map(|code| Code::parse_from_json(Some(code)).ok());
+    let lines = lines.map(|code| {
+        let (status, detail) = (code.status().as_u16(), code.detail());
+        format!("\n- `{}` ({status}): {detail}", code.name())
+    });
+    format!(
+        "What went wrong: a closed set, for programs.\n{}",
+        lines.collect::<String>()
+    )
+}
+
+fn correct_responses(responses: &mut Value, operation: &str, schemas: &Value) {
     let Some(responses) = responses.as_object_mut() else {
         return;
     };
-    for (status, response) in responses {
+    responses.extend(problem::responses(operation));
+    for response in responses.values_mut() {
+        // What it brings says more than that it is done.
+        let brings = response.pointer("/content/application~1json/schema/$ref");
+        let name = brings
+            .and_then(Value::as_str)
+            .and_then(|name| name.rsplit('/').next());
+        if let Some(name) = name {
+            response["description"] = schemas[name]["description"].clone();
+        }
         response["headers"]["X-Request-Id"] = json!({
             "description": "To be quoted to the operators, who find it in the log.",
             "required": true,
             "schema": { "type": "string", "format": "uuid" },
         });
-        if let Some(problem) = response.pointer_mut("/content/application~1problem+json") {
-            problem["example"] = problem_example(status, operation);
-        }
     }
 }
 
@@ -102,28 +181,6 @@ fn request_example(operation: &str) -> Option<Value> {
         "activateEmailChange" | "cancelEmailChange" | "inspectLink" => json!({ "token": token }),
         _ => return None,
     })
-}
-
-fn problem_example(status: &str, operation: &str) -> Value {
-    use super::problem::{Code, Problem};
-    let code = match (status, operation) {
-        ("400", "signIn" | "requestEmailChange") => Code::MalformedRequest,
-        ("400", _) => Code::InvalidLink,
-        ("401", _) => Code::Unauthenticated,
-        ("403", _) => Code::WrongPassword,
-        ("404", _) => Code::NotFound,
-        ("408", _) => Code::RequestTimeout,
-        ("409", _) => Code::EmailTaken,
-        ("410", _) => Code::LinkExpired,
-        ("413", _) => Code::PayloadTooLarge,
-        ("415", _) => Code::UnsupportedMediaType,
-        ("422", "requestEmailChange") => Code::Undeliverable,
-        ("422", _) => Code::InvalidEmail,
-        ("429", _) => Code::RateLimited,
-        ("503", _) => Code::MailUnavailable,
-        _ => Code::Internal,
-    };
-    Problem::new(code).document("019aa2b4-0000-7000-8000-00000000000f")
 }
 
 fn values(object: &mut Value) -> impl Iterator<Item = &mut Value> {

@@ -10,30 +10,12 @@ use self::messages::{
     MailSent, RequestEmailChange, UndoEmailChange, Undone,
 };
 use super::body::{Answer, Body};
-use super::problem::{Fails, Failure, Problem};
+use super::problem::{Failure, Problem};
 use super::{SignedIn, Tag};
 use crate::clock::rfc3339;
 use crate::email_change::{Caller, EmailChange};
 
 pub(crate) struct EmailChangeApi;
-
-macro_rules! operations {
-    ($($(#[$doc:meta])* $name:ident fails with $statuses:expr;)+) => {
-        $($(#[$doc])* pub(crate) struct $name;
-        impl Fails for $name {
-            const WITH: &'static [u16] = &$statuses;
-        })+
-    };
-}
-
-operations! {
-    RequestFails fails with [400, 401, 403, 408, 413, 415, 422, 429, 500, 503];
-    ConfirmFails fails with [400, 403, 408, 410, 413, 415, 422, 429, 500, 503];
-    ActivateFails fails with [400, 408, 409, 410, 413, 415, 429, 500, 503];
-    CancelFails fails with [400, 408, 410, 413, 415, 500, 503];
-    UndoFails fails with [400, 403, 408, 409, 410, 413, 415, 429, 500, 503];
-    InspectFails fails with [400, 408, 413, 415, 429, 500, 503];
-}
 
 #[OpenApi(prefix_path = "/v1/email-change", tag = "Tag::EmailChange")]
 impl EmailChangeApi {
@@ -52,7 +34,7 @@ impl EmailChangeApi {
         flow: Data<&EmailChange>,
         caller: Data<&Caller>,
         body: Body<RequestEmailChange>,
-    ) -> Result<Answer<202, MailSent>, Failure<RequestFails>> {
+    ) -> Result<Answer<202, MailSent>, Failure> {
         let sent = flow
             .request(&caller, &user.0, body.0.password.0)
             .await
@@ -77,7 +59,7 @@ impl EmailChangeApi {
         flow: Data<&EmailChange>,
         caller: Data<&Caller>,
         body: Body<ConfirmEmailChange>,
-    ) -> Result<Answer<202, MailSent>, Failure<ConfirmFails>> {
+    ) -> Result<Answer<202, MailSent>, Failure> {
         let ConfirmEmailChange {
             token,
             password,
@@ -106,7 +88,7 @@ impl EmailChangeApi {
         flow: Data<&EmailChange>,
         caller: Data<&Caller>,
         body: Body<LinkToken>,
-    ) -> Result<Answer<200, Activated>, Failure<ActivateFails>> {
+    ) -> Result<Answer<200, Activated>, Failure> {
         let activated = flow
             .activate(&caller, &body.0.token.0)
             .await
@@ -126,7 +108,7 @@ impl EmailChangeApi {
         flow: Data<&EmailChange>,
         caller: Data<&Caller>,
         body: Body<LinkToken>,
-    ) -> Result<Answer<200, Cancelled>, Failure<CancelFails>> {
+    ) -> Result<Answer<200, Cancelled>, Failure> {
         flow.cancel(&caller, &body.0.token.0)
             .await
             .map_err(refused)?;
@@ -145,7 +127,7 @@ impl EmailChangeApi {
         flow: Data<&EmailChange>,
         caller: Data<&Caller>,
         body: Body<UndoEmailChange>,
-    ) -> Result<Answer<200, Undone>, Failure<UndoFails>> {
+    ) -> Result<Answer<200, Undone>, Failure> {
         let UndoEmailChange { token, password } = body.0;
         let undone = flow
             .undo(&caller, &token.0, password.0)
@@ -166,7 +148,7 @@ impl EmailChangeApi {
         flow: Data<&EmailChange>,
         caller: Data<&Caller>,
         body: Body<LinkToken>,
-    ) -> Result<Answer<200, InspectedLink>, Failure<InspectFails>> {
+    ) -> Result<Answer<200, InspectedLink>, Failure> {
         let inspected = flow
             .inspect(&caller, &body.0.token.0)
             .await
@@ -181,7 +163,7 @@ impl EmailChangeApi {
 }
 
 /// Every refusal of a step that would have changed something is a security event.
-fn refused<O>(error: impl Into<Problem>) -> Failure<O> {
+fn refused(error: impl Into<Problem>) -> Failure {
     let failure = Failure::from(error);
     tracing::info!(reason = failure.code().name(), "email_change.refused");
     failure

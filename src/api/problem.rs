@@ -15,7 +15,7 @@ use poem::http::{HeaderValue, StatusCode, header};
 use poem_openapi::types::ToJSON;
 use poem_openapi::{Enum, Object};
 
-pub(crate) use failure::{Fails, Failure};
+pub(crate) use failure::{Failure, responses};
 
 use crate::limits::Wait;
 
@@ -71,7 +71,7 @@ pub enum Code {
 }
 
 impl Code {
-    fn status(self) -> StatusCode {
+    pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::MalformedRequest | Self::InvalidLink => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
@@ -95,7 +95,7 @@ impl Code {
     }
 
     /// What a person who knows nothing of HTTP can do about it.
-    fn detail(self) -> &'static str {
+    pub(crate) fn detail(self) -> &'static str {
         match self {
             Self::MalformedRequest => "The request is not what this operation asks for.",
             Self::InvalidLink => {

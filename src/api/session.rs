@@ -6,7 +6,7 @@ use poem_openapi::{Object, OpenApi};
 use serde::Deserialize;
 
 use super::body::{Answer, Body, Secret, Text};
-use super::problem::{Fails, Failure};
+use super::problem::Failure;
 use super::{SignedIn, Tag};
 use crate::access::Access;
 use crate::email_change::Caller;
@@ -64,16 +64,6 @@ impl Example for CurrentUser {
     }
 }
 
-pub(crate) struct SignInFails;
-impl Fails for SignInFails {
-    const WITH: &'static [u16] = &[400, 401, 404, 408, 413, 415, 429, 500, 503];
-}
-
-pub(crate) struct GetCurrentUserFails;
-impl Fails for GetCurrentUserFails {
-    const WITH: &'static [u16] = &[401, 408, 413, 429, 500, 503];
-}
-
 #[OpenApi(prefix_path = "/v1", tag = "Tag::Session")]
 impl SessionApi {
     /// Sign in
@@ -86,7 +76,7 @@ impl SessionApi {
         access: Data<&Access>,
         caller: Data<&Caller>,
         body: Body<SignIn>,
-    ) -> Result<Answer<200, Session>, Failure<SignInFails>> {
+    ) -> Result<Answer<200, Session>, Failure> {
         let SignIn { email, password } = body.0;
         let session = access
             .sign_in(&caller, &email.0, password.0)
@@ -104,10 +94,7 @@ impl SessionApi {
     /// The account that the access token is of, with its address as it is now.
     #[oai(path = "/me", method = "get", operation_id = "getCurrentUser")]
     #[expect(clippy::unused_async, reason = "the framework wants it")]
-    async fn get_current_user(
-        &self,
-        user: SignedIn,
-    ) -> Result<Answer<200, CurrentUser>, Failure<GetCurrentUserFails>> {
+    async fn get_current_user(&self, user: SignedIn) -> Result<Answer<200, CurrentUser>, Failure> {
         Ok(Answer(CurrentUser {
             id: user.0.id.to_string(),
             email: user.0.email,

@@ -25,7 +25,8 @@ pub(crate) struct ConfirmEmailChange {
     pub(super) token: Text,
     /// The account's password.
     pub(super) password: Secret,
-    /// The new address.
+    /// The new address. White space around it is dropped and its domain may be internationalized;
+    /// it is mailed and stored in its canonical form: lower-case, with an ASCII domain.
     pub(super) new_email: Text,
 }
 

@@ -1,28 +1,22 @@
 //! Which operation can fail how: what the OpenAPI document says of problems.
-
-use std::marker::PhantomData;
+//!
+//! Every operation names its codes in [`own_codes`]; statuses, descriptions, headers and examples
+//! follow from them.
 
 use poem::{IntoResponse, Response};
 use poem_openapi::ApiResponse;
-use poem_openapi::payload::Payload;
-use poem_openapi::registry::{
-    MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry,
-};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
+use serde_json::{Map, Value, json};
 
 use super::{Code, PROBLEM_JSON, Problem, ProblemDocument};
 
-/// Which statuses an operation can fail with, for the document.
-pub(crate) trait Fails {
-    const WITH: &'static [u16];
-}
+/// A problem as an operation returns it.
+pub(crate) struct Failure(Problem);
 
-/// A problem of operation `O`.
-pub(crate) struct Failure<O>(Problem, PhantomData<O>);
-
-impl<O> Failure<O> {
+impl Failure {
     pub(crate) fn from(error: impl Into<Problem>) -> Self {
-        Self(error.into(), PhantomData)
+        Self(error.into())
     }
 
     pub(crate) fn code(&self) -> Code {
@@ -30,46 +24,33 @@ impl<O> Failure<O> {
     }
 }
 
-impl<O: Send + Sync + 'static> std::convert::From<Failure<O>> for poem::Error {
-    fn from(failure: Failure<O>) -> Self {
+impl std::convert::From<Failure> for poem::Error {
+    fn from(failure: Failure) -> Self {
         failure.0.into()
     }
 }
 
-impl<O> IntoResponse for Failure<O>
-where
-    O: Send,
-{
+impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         self.0.respond("")
     }
 }
 
-/// The schema and media type of problems.
-struct ProblemPayload;
-
-impl Payload for ProblemPayload {
-    const CONTENT_TYPE: &'static str = PROBLEM_JSON;
-
-    fn schema_ref() -> MetaSchemaRef {
-        ProblemDocument::schema_ref()
-    }
-}
-
-impl<O: Fails> ApiResponse for Failure<O> {
+/// One answer stands for all, because the generator forgets a schema that no answer names. The
+/// document gets the others from [`responses`].
+impl ApiResponse for Failure {
     fn meta() -> MetaResponses {
-        let responses = O::WITH.iter().map(|&status| MetaResponse {
-            description: describe(status),
-            status: Some(status),
-            status_range: None,
-            content: vec![MetaMediaType {
-                content_type: ProblemPayload::CONTENT_TYPE,
-                schema: ProblemPayload::schema_ref(),
-            }],
-            headers: headers(status),
-        });
         MetaResponses {
-            responses: responses.collect(),
+            responses: vec![MetaResponse {
+                description: "",
+                status: Some(500),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: PROBLEM_JSON,
+                    schema: ProblemDocument::schema_ref(),
+                }],
+                headers: vec![],
+            }],
         }
     }
 
@@ -78,44 +59,165 @@ impl<O: Fails> ApiResponse for Failure<O> {
     }
 }
 
-fn describe(status: u16) -> &'static str {
-    match status {
-        400 => "The request is malformed, or the link is not one for this step.",
-        401 => "Not signed in.",
-        403 => "The password is wrong.",
-        404 => "This operation is not offered here.",
-        408 => "The body did not arrive in time.",
-        409 => "Another account has the address.",
-        410 => "The link has expired, was used or stopped, or the account has changed since.",
-        413 => "The body is over 16 KiB.",
-        415 => "The body is not `application/json`.",
-        422 => "The address cannot be used.",
-        429 => "Too many tries.",
-        500 => "A defect of the service.",
-        503 => "Not now; nothing has changed, and the same request may be sent again.",
-        _ => "Something went wrong.",
+/// What the front of the server can answer before any operation begins, and what the database can
+/// do to each.
+const EVERYWHERE: [Code; 6] = [
+    Code::MalformedRequest,
+    Code::RequestTimeout,
+    Code::PayloadTooLarge,
+    Code::Internal,
+    Code::Overloaded,
+    Code::DatabaseUnavailable,
+];
+
+/// What else the operation of that id can answer.
+fn own_codes(operation: &str) -> &'static [Code] {
+    match operation {
+        "signIn" => &[
+            Code::Unauthenticated,
+            Code::NotFound,
+            Code::UnsupportedMediaType,
+            Code::RateLimited,
+        ],
+        "getCurrentUser" => &[Code::Unauthenticated, Code::RateLimited],
+        "requestEmailChange" => &[
+            Code::Unauthenticated,
+            Code::WrongPassword,
+            Code::UnsupportedMediaType,
+            Code::Undeliverable,
+            Code::RateLimited,
+            Code::MailUnavailable,
+        ],
+        "confirmEmailChange" => &[
+            Code::InvalidLink,
+            Code::WrongPassword,
+            Code::LinkExpired,
+            Code::LinkUsed,
+            Code::UnsupportedMediaType,
+            Code::InvalidEmail,
+            Code::SameEmail,
+            Code::Undeliverable,
+            Code::RateLimited,
+            Code::MailUnavailable,
+        ],
+        "activateEmailChange" => &[
+            Code::InvalidLink,
+            Code::EmailTaken,
+            Code::LinkExpired,
+            Code::LinkUsed,
+            Code::UnsupportedMediaType,
+            Code::RateLimited,
+            Code::MailUnavailable,
+        ],
+        "cancelEmailChange" => &[
+            Code::InvalidLink,
+            Code::NotFound,
+            Code::LinkExpired,
+            Code::LinkUsed,
+            Code::UnsupportedMediaType,
+        ],
+        "undoEmailChange" => &[
+            Code::InvalidLink,
+            Code::WrongPassword,
+            Code::NotFound,
+            Code::EmailTaken,
+            Code::LinkExpired,
+            Code::LinkUsed,
+            Code::UnsupportedMediaType,
+            Code::RateLimited,
+        ],
+        "inspectLink" => &[
+            Code::InvalidLink,
+            Code::UnsupportedMediaType,
+            Code::RateLimited,
+        ],
+        _ => &[],
     }
 }
 
-fn headers(status: u16) -> Vec<MetaHeader> {
-    let header = |name: &str, description: &str, schema: MetaSchema| MetaHeader {
-        name: name.to_owned(),
-        description: Some(description.to_owned()),
-        required: true,
-        deprecated: false,
-        schema: MetaSchemaRef::Inline(Box::new(schema)),
+/// The answers of an operation that are problems, as the document has them: by status, with an
+/// example for each code.
+pub(crate) fn responses(operation: &str) -> Map<String, Value> {
+    let mut codes = [&EVERYWHERE, own_codes(operation)].concat();
+    codes.sort_by_key(|code| (code.status(), *code as u8));
+    codes
+        .chunk_by(|one, other| one.status() == other.status())
+        .map(|codes| {
+            let status = codes[0].status().as_u16();
+            (status.to_string(), response(operation, status, codes))
+        })
+        .collect()
+}
+
+fn response(operation: &str, status: u16, codes: &[Code]) -> Value {
+    let examples: Map<String, Value> = codes
+        .iter()
+        .map(|&code| {
+            let value = example(operation, code).document("019aa2b4-0000-7000-8000-00000000000f");
+            let example = json!({ "summary": value["title"], "value": value });
+            (code.name(), example)
+        })
+        .collect();
+    json!({
+        "description": description(codes),
+        "headers": headers(status),
+        "content": { PROBLEM_JSON: {
+            "schema": { "$ref": "#/components/schemas/Problem" },
+            "examples": examples,
+        } },
+    })
+}
+
+/// What the codes mean: one as a sentence, several as a list.
+fn description(codes: &[Code]) -> String {
+    let meaning = |code: Code| match code {
+        Code::NotFound => "This operation is not offered here.",
+        code => code.detail(),
+    };
+    let lines: Vec<_> = codes
+        .iter()
+        .map(|&code| format!("`{}`: {}", code.name(), meaning(code)))
+        .collect();
+    match lines.as_slice() {
+        [line] => line.clone(),
+        lines => format!("- {}", lines.join("\n- ")),
+    }
+}
+
+fn example(operation: &str, code: Code) -> Problem {
+    match (code, operation) {
+        (Code::MalformedRequest, "getCurrentUser") => {
+            Problem::malformed("", "the body did not arrive whole")
+        }
+        (Code::MalformedRequest, _) => Problem::malformed("", "the body is not JSON"),
+        (Code::WrongPassword, _) => Problem::of_field(code, "/password"),
+        (Code::InvalidEmail | Code::SameEmail, _) | (Code::Undeliverable, "confirmEmailChange") => {
+            Problem::of_field(code, "/new_email")
+        }
+        _ => Problem::new(code),
+    }
+}
+
+fn headers(status: u16) -> Value {
+    let header = |description: &str, example: &Value, schema: &Value| {
+        json!({
+            "description": description,
+            "required": true,
+            "schema": schema,
+            "example": example,
+        })
     };
     match status {
-        401 => vec![header(
-            "WWW-Authenticate",
+        401 => json!({ "WWW-Authenticate": header(
             "RFC 6750, section 3.",
-            MetaSchema::new("string"),
-        )],
-        429 | 503 => vec![header(
-            "Retry-After",
+            &json!("Bearer"),
+            &json!({ "type": "string" }),
+        ) }),
+        429 | 503 => json!({ "Retry-After": header(
             "Whole seconds to wait.",
-            MetaSchema::new("integer"),
-        )],
-        _ => vec![],
+            &json!(2),
+            &json!({ "type": "integer", "minimum": 1 }),
+        ) }),
+        _ => json!({}),
     }
 }

@@ -40,7 +40,14 @@ pub fn validate(method: &str, path: &str, status: u16, headers: &HeaderMap, body
             "no {name}: {context}"
         );
     }
-    let schema = response["content"][content_type]["schema"]["$ref"].as_str();
+    let media = &response["content"][content_type];
+    if let Some(code) = body["code"].as_str() {
+        assert!(
+            media["examples"][code].is_object(),
+            "a code that the document does not have for this answer: {context}"
+        );
+    }
+    let schema = media["schema"]["$ref"].as_str();
     check(
         schema.unwrap_or_else(|| panic!("undocumented media type {content_type:?}: {context}")),
         body,
