@@ -83,7 +83,7 @@ fn correct_schemas(schemas: &mut Value) {
         if schema["type"] == "object" {
             schema["additionalProperties"] = json!(false);
         }
-        for property in values(&mut schema["properties"]) {
+        for property in schema.get_mut("properties").into_iter().flat_map(values) {
             // The generator repeats the description as a second schema, which generated clients
             // take for another type.
             if let Some(all) = property.get_mut("allOf").and_then(Value::as_array_mut) {
