@@ -1,5 +1,5 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, cleanup, renderHook, waitFor } from '@testing-library/react';
+import { act, cleanup, configure, renderHook, waitFor } from '@testing-library/react';
 import { type ReactNode, useEffect } from 'react';
 import { afterEach, describe, expect, test } from 'vitest';
 import { client, createClient, createConfig } from '../src/index.js';
@@ -14,6 +14,9 @@ import {
   useUndoEmailChange,
 } from '../src/react/index.js';
 import { json, ORIGIN, problem, standIn } from './service.js';
+
+// Patient, for slow machines.
+configure({ asyncUtilTimeout: 5_000 });
 
 const service = standIn();
 let queries: QueryClient;
