@@ -197,3 +197,10 @@ test('a password can be looked at', async () => {
   expect(password()).toHaveAttribute('type', 'text');
   expect(show).toHaveAttribute('aria-pressed', 'true');
 });
+
+test('the second press of a double click does nothing to what came under the pointer', async () => {
+  const user = open('/');
+  await user.type(password(), 'secret');
+  await user.dblClick(screen.getByRole('button', { name: 'Show password' }));
+  expect(password()).toHaveAttribute('type', 'text');
+});
