@@ -34,5 +34,10 @@ export default defineConfig({
   // Every file by itself: a `data:` URL would need a hole in the content security policy.
   build: { assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   server: { proxy: { '/v1': service, '/dev': service }, fs: { allow: ['..'] } },
-  test: { environment: 'jsdom', setupFiles: 'test/setup.ts', restoreMocks: true },
+  test: {
+    environment: 'jsdom',
+    setupFiles: 'test/setup.ts',
+    restoreMocks: true,
+    testTimeout: 20_000,
+  },
 });

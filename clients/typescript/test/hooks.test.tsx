@@ -1,5 +1,5 @@
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { act, cleanup, renderHook, waitFor } from '@testing-library/react';
+import { onlineManager, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { act, cleanup, configure, renderHook, waitFor } from '@testing-library/react';
 import { type ReactNode, useEffect } from 'react';
 import { afterEach, describe, expect, test } from 'vitest';
 import { client, createClient, createConfig } from '../src/index.js';
@@ -15,6 +15,9 @@ import {
 } from '../src/react/index.js';
 import { json, ORIGIN, problem, standIn } from './service.js';
 
+// Patient, for slow machines.
+configure({ asyncUtilTimeout: 5_000 });
+
 const service = standIn();
 let queries: QueryClient;
 
@@ -26,7 +29,10 @@ const inApp = <T,>(hook: () => T) => {
   return renderHook(hook, { wrapper, reactStrictMode: true });
 };
 
-afterEach(cleanup);
+afterEach(() => {
+  cleanup();
+  onlineManager.setOnline(true);
+});
 
 const TOKEN = 'header.payload.a-signature-of-forty-three-characters-or-so';
 const INSPECTED = { kind: 'confirm', state: 'usable', expires_at: '2026-11-23T23:47:00Z' };
@@ -78,13 +84,11 @@ describe('a step', () => {
   });
 
   test('is tried while the browser believes to be offline, instead of waiting for ever', async () => {
-    const { onlineManager } = await import('@tanstack/react-query');
     onlineManager.setOnline(false);
     service.answer('/v1/email-change/cancel', () => json({ status: 'cancelled' }));
     const { result } = inApp(() => useCancelEmailChange());
     act(() => result.current.mutate({ token: TOKEN }));
     await waitFor(() => expect(result.current.data?.status).toBe('cancelled'));
-    onlineManager.setOnline(true);
   });
 
   test('leaves no password in the cache once its page is gone', async () => {

@@ -84,6 +84,10 @@ describe('what others say', () => {
     ],
     ['an empty body', () => new HttpResponse('')],
     [
+      'an empty body said to be JSON',
+      () => new HttpResponse('', { headers: { 'Content-Type': 'application/json' } }),
+    ],
+    [
       'broken JSON',
       () => new HttpResponse('{"status"', { headers: { 'Content-Type': 'application/json' } }),
     ],

@@ -10,11 +10,7 @@ const say = texts.cancel;
 const FIELDS = {};
 
 export function CancelEmailChange() {
-  return (
-    <LinkPage kind="cancel" title={say.title}>
-      {(token) => <Cancel token={token} />}
-    </LinkPage>
-  );
+  return <LinkPage kind="cancel">{(token) => <Cancel token={token} />}</LinkPage>;
 }
 
 function Cancel({ token }: { token: string }) {

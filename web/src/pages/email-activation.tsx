@@ -11,7 +11,7 @@ const FIELDS = {};
 
 export function EmailActivation() {
   return (
-    <LinkPage kind="activate" title={say.title}>
+    <LinkPage kind="activate">
       {(token, link) => <Activate token={token} email={link.new_email} />}
     </LinkPage>
   );

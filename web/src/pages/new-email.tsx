@@ -18,11 +18,7 @@ const FIELDS = {
 };
 
 export function NewEmail() {
-  return (
-    <LinkPage kind="confirm" title={say.title}>
-      {(token) => <Confirm token={token} />}
-    </LinkPage>
-  );
+  return <LinkPage kind="confirm">{(token) => <Confirm token={token} />}</LinkPage>;
 }
 
 /** Nothing is sent unless both say the same, in whatever case. */

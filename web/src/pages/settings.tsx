@@ -6,7 +6,7 @@ import { useEffect, useState } from 'react';
 import { demo } from '../demo';
 import { entered, missing, useErrors } from '../parts/errors';
 import { Form, PasswordField } from '../parts/form';
-import { ActionLink, Address, Page } from '../parts/page';
+import { ActionLink, Address, Page, Waiting } from '../parts/page';
 import { sentence } from '../sentence';
 import { endSession, useAccessToken } from '../session';
 import { moment, texts } from '../texts';
@@ -53,22 +53,15 @@ function Account({ leave }: { leave: Leave }) {
   if (me.data) {
     return <RequestChange email={me.data.email} leave={leave} />;
   }
+  if (problem === null || me.isFetching) {
+    return <Waiting title={say.loading} />;
+  }
   return (
-    <Page title={say.title} step={1}>
-      {problem && !me.isFetching ? (
-        <>
-          <p className="alert" role="alert">
-            {sentence(problem)}
-          </p>
-          <button type="button" className="button" onClick={() => me.refetch()}>
-            {texts.link.retry}
-          </button>
-        </>
-      ) : (
-        <p role="status" className="waiting">
-          {say.loading}
-        </p>
-      )}
+    <Page title={say.failedTitle} tone="bad" arrived>
+      <p>{sentence(problem)}</p>
+      <button type="button" className="button" onClick={() => me.refetch()}>
+        {texts.link.retry}
+      </button>
     </Page>
   );
 }

@@ -10,11 +10,7 @@ const say = texts.undo;
 const FIELDS = { wrong_password: 'password' };
 
 export function UndoEmailChange() {
-  return (
-    <LinkPage kind="undo" title={say.title}>
-      {(token) => <Undo token={token} />}
-    </LinkPage>
-  );
+  return <LinkPage kind="undo">{(token) => <Undo token={token} />}</LinkPage>;
 }
 
 function Undo({ token }: { token: string }) {

@@ -1,9 +1,11 @@
 // Around every page: the name above, and in a demo the way to its mailbox below.
-import type { ReactNode } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import { demo } from '../demo';
 import { texts } from '../texts';
+import { ignoreSecondPress } from './double-press';
 
 export function Frame({ children }: { children: ReactNode }) {
+  useEffect(ignoreSecondPress, []);
   const mailbox = demo()?.mailbox;
   return (
     <div className="frame">

@@ -5,28 +5,21 @@ import { useLink, useLinkToken } from '@readdress/client/react';
 import type { ReactNode } from 'react';
 import { sentence } from '../sentence';
 import { texts } from '../texts';
-import { ActionLink, Address, Page } from './page';
+import { ActionLink, Address, Page, Waiting } from './page';
 
 interface LinkPageProps {
   kind: InspectedKind;
-  title: string;
   children: (token: string, link: InspectedLink) => ReactNode;
 }
 
-export function LinkPage({ kind, title, children }: LinkPageProps) {
+export function LinkPage({ kind, children }: LinkPageProps) {
   const token = useLinkToken();
   const link = useLink(token);
   if (token === undefined) {
     return <Ended kind={kind} why="invalid" />;
   }
   if (link.isFetching) {
-    return (
-      <Page title={title}>
-        <p role="status" className="waiting">
-          {texts.link.checking}
-        </p>
-      </Page>
-    );
+    return <Waiting title={texts.link.checking} />;
   }
   if (link.isError) {
     const why = ending(link.error);

@@ -28,10 +28,24 @@ export function Page({ title, step, tone, arrived = false, children }: PageProps
       {step && <Steps step={step} />}
       {tone && <Mark tone={tone} />}
       <h1 ref={heading} tabIndex={-1}>
-        {title}
+        {unbroken(title)}
       </h1>
       {children}
     </article>
+  );
+}
+
+/** In large type, "e-" at the end of a line and "mail" on the next looks like a mistake. */
+function unbroken(title: string): ReactNode {
+  const [before, after] = title.split('e-mail');
+  return after === undefined ? (
+    title
+  ) : (
+    <>
+      {before}
+      <span className="unbroken">e-mail</span>
+      {after}
+    </>
   );
 }
 
@@ -59,12 +73,23 @@ function Mark({ tone }: { tone: keyof typeof MARKS }) {
   );
 }
 
+/** Until the service has answered. */
+export function Waiting({ title }: { title: string }) {
+  return (
+    <Page title={title}>
+      <p role="status" className="waiting">
+        {texts.form.pending}
+      </p>
+    </Page>
+  );
+}
+
 /** An address by itself on a line, however long. */
 export function Address({ children }: { children: string | undefined }) {
   return <p className="address">{children}</p>;
 }
 
-/** Where to look for the mail, in a demo. */
+/** Where to go on. */
 export function ActionLink({ href, children }: { href: string; children: string }) {
   return (
     <p className="action">

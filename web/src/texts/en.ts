@@ -53,6 +53,7 @@ export const en = {
   settings: {
     title: 'Change your e-mail address',
     loading: 'Loading your account …',
+    failedTitle: 'We could not load your account',
     current: 'Current address',
     intro:
       'First we send a link to your current address, to make sure that it is you who asks. Nothing changes until you have opened it and confirmed the new address.',
@@ -89,12 +90,12 @@ export const en = {
 
   activation: {
     title: 'Use this address?',
-    intro: 'From now on, your account will have this e-mail address:',
+    intro: 'From now on, your account will have this address:',
     after:
       'We tell your old address about it. You sign in with the new one; your password stays the same.',
     submit: 'Use this address',
     doneTitle: 'Your address is changed',
-    done: 'Your account now has this e-mail address:',
+    done: 'Your account now has this address:',
     doneAfter:
       'Sign in with it from now on. Your old address got a message with which the change can be undone.',
   },
@@ -117,7 +118,7 @@ export const en = {
     passwordHint: 'The one you had before the change, even if it has been changed since.',
     submit: 'Restore my old address',
     doneTitle: 'Your old address is back',
-    done: 'Your account has this e-mail address again:',
+    done: 'Your account has this address again:',
     nextTitle: 'Do this now',
     next: [
       'Reset your password. Whoever changed the address knew it, and may have set another.',
@@ -159,7 +160,7 @@ export const en = {
       },
       already_active: {
         title: 'This address is already yours',
-        text: 'The change is done, and there is nothing left to do. Your account has this e-mail address:',
+        text: 'The change is done, and there is nothing left to do. Your account has this address:',
       },
       email_taken: {
         title: 'Another account has this address',
