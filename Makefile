@@ -3,10 +3,10 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-contract test-django image-test lint format openapi bench clean
+.PHONY: help run test test-service test-client test-browser test-contract test-django image-test lint format openapi bench clean
 
 help: ## List the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 run: ## Run everything on this machine, with nothing configured
 	@scripts/needs cargo
@@ -15,9 +15,18 @@ run: ## Run everything on this machine, with nothing configured
 	@scripts/build-web
 	@exec target/debug/readdress dev
 
-test: ## Run every test; PostgreSQL at TEST_POSTGRES_URL or on this machine is used if there is one
+test: test-service test-client test-browser test-contract test-django ## Run every test; what is missing on this machine is named and left out
+
+test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
 	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) test --locked --workspace
+
+test-client: ## Test the TypeScript client and the pages
+	@scripts/client-test
+
+test-browser: ## Test the whole story in Chromium
+	@scripts/needs cargo
+	@scripts/browser-test
 
 test-contract: ## Hold the OpenAPI document to its word
 	@scripts/needs cargo
@@ -39,9 +48,10 @@ lint: ## Check format and lints
 format: ## Put the code into its format
 	$(CARGO) fmt --all
 
-openapi: ## Write the OpenAPI document from the code
+openapi: ## Write the OpenAPI document from the code, and the client from the document
 	@$(CARGO) build --locked --quiet --bin readdress
 	@target/debug/readdress openapi > openapi/readdress.json
+	@scripts/generate-client
 
 bench: ## Measure what a change costs (builds with optimisations first: some minutes)
 	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench flow

@@ -13,7 +13,7 @@ export type Activated = {
     /**
      * Whether it was this very call.
      */
-    status: ActivationStatus & unknown;
+    status: ActivationStatus;
     /**
      * The account's address now.
      */
@@ -49,11 +49,32 @@ export type Cancelled = {
     /**
      * Always `cancelled`.
      */
-    status: CancellationStatus & unknown;
+    status: CancellationStatus;
 };
 
 /**
  * What went wrong: a closed set, for programs.
+ *
+ * - `malformed_request` (400): The request is not what this operation asks for.
+ * - `invalid_link` (400): This is not a link of this service, or not one for this step. Open the link from the mail again.
+ * - `unauthenticated` (401): Sign in first: there is no valid access token, or no such user and password.
+ * - `wrong_password` (403): The password is wrong.
+ * - `not_found` (404): There is nothing at this path.
+ * - `method_not_allowed` (405): This path takes another method; the Allow header names it.
+ * - `request_timeout` (408): The request did not arrive in time. Send it again.
+ * - `email_taken` (409): Another account has this address.
+ * - `link_expired` (410): The link has expired. Ask for a new one.
+ * - `link_used` (410): The link was used or stopped, or the account has changed since. Ask for a new one.
+ * - `payload_too_large` (413): The body is larger than 16 KiB.
+ * - `unsupported_media_type` (415): Send the body as application/json.
+ * - `invalid_email` (422): This is not an e-mail address that mail can be sent to.
+ * - `same_email` (422): The account already has this address.
+ * - `undeliverable` (422): The mail server refuses this mailbox. Check the address.
+ * - `rate_limited` (429): Too many tries. Wait as long as Retry-After says.
+ * - `internal` (500): Something went wrong in the service. Give its operators the request id.
+ * - `overloaded` (503): The service has too much to do. Nothing has changed; try again shortly.
+ * - `mail_unavailable` (503): The mail could not be sent. Nothing has changed; try again shortly.
+ * - `database_unavailable` (503): The database could not be reached. Try again shortly.
  */
 export const Code = {
     MALFORMED_REQUEST: 'malformed_request',
@@ -80,6 +101,27 @@ export const Code = {
 
 /**
  * What went wrong: a closed set, for programs.
+ *
+ * - `malformed_request` (400): The request is not what this operation asks for.
+ * - `invalid_link` (400): This is not a link of this service, or not one for this step. Open the link from the mail again.
+ * - `unauthenticated` (401): Sign in first: there is no valid access token, or no such user and password.
+ * - `wrong_password` (403): The password is wrong.
+ * - `not_found` (404): There is nothing at this path.
+ * - `method_not_allowed` (405): This path takes another method; the Allow header names it.
+ * - `request_timeout` (408): The request did not arrive in time. Send it again.
+ * - `email_taken` (409): Another account has this address.
+ * - `link_expired` (410): The link has expired. Ask for a new one.
+ * - `link_used` (410): The link was used or stopped, or the account has changed since. Ask for a new one.
+ * - `payload_too_large` (413): The body is larger than 16 KiB.
+ * - `unsupported_media_type` (415): Send the body as application/json.
+ * - `invalid_email` (422): This is not an e-mail address that mail can be sent to.
+ * - `same_email` (422): The account already has this address.
+ * - `undeliverable` (422): The mail server refuses this mailbox. Check the address.
+ * - `rate_limited` (429): Too many tries. Wait as long as Retry-After says.
+ * - `internal` (500): Something went wrong in the service. Give its operators the request id.
+ * - `overloaded` (503): The service has too much to do. Nothing has changed; try again shortly.
+ * - `mail_unavailable` (503): The mail could not be sent. Nothing has changed; try again shortly.
+ * - `database_unavailable` (503): The database could not be reached. Try again shortly.
  */
 export type Code = typeof Code[keyof typeof Code];
 
@@ -94,7 +136,8 @@ export type ConfirmEmailChange = {
      */
     token: string;
     /**
-     * The new address.
+     * The new address. White space around it is dropped and its domain may be internationalized;
+     * it is mailed and stored in its canonical form: lower-case, with an ASCII domain.
      */
     new_email: string;
 };
@@ -155,11 +198,11 @@ export type InspectedLink = {
     /**
      * What it is for.
      */
-    kind: InspectedKind & unknown;
+    kind: InspectedKind;
     /**
      * Whether it still holds.
      */
-    state: InspectedState & unknown;
+    state: InspectedState;
     /**
      * When it ends (RFC 3339, UTC).
      */
@@ -239,7 +282,7 @@ export type Problem = {
     /**
      * What went wrong, for programs.
      */
-    code: Code & unknown;
+    code: Code;
     /**
      * To be quoted to the operators, who find it in the log.
      */
@@ -275,7 +318,7 @@ export type Session = {
     /**
      * Always `Bearer`.
      */
-    token_type: string;
+    token_type: 'Bearer';
     /**
      * How long it holds, in seconds.
      */
@@ -325,7 +368,7 @@ export type Undone = {
     /**
      * Whether it was this very call.
      */
-    status: UndoStatus & unknown;
+    status: UndoStatus;
     /**
      * The account's address now.
      */
@@ -347,7 +390,8 @@ export type ConfirmEmailChangeWritable = {
      */
     password: string;
     /**
-     * The new address.
+     * The new address. White space around it is dropped and its domain may be internationalized;
+     * it is mailed and stored in its canonical form: lower-case, with an ASCII domain.
      */
     new_email: string;
 };
@@ -393,39 +437,40 @@ export type SignInData = {
 
 export type SignInErrors = {
     /**
-     * The request is malformed, or the link is not one for this step.
+     * `malformed_request`: The request is not what this operation asks for.
      */
     400: Problem;
     /**
-     * Not signed in.
+     * `unauthenticated`: Sign in first: there is no valid access token, or no such user and password.
      */
     401: Problem;
     /**
-     * This operation is not offered here.
+     * `not_found`: This operation is not offered here.
      */
     404: Problem;
     /**
-     * The body did not arrive in time.
+     * `request_timeout`: The request did not arrive in time. Send it again.
      */
     408: Problem;
     /**
-     * The body is over 16 KiB.
+     * `payload_too_large`: The body is larger than 16 KiB.
      */
     413: Problem;
     /**
-     * The body is not `application/json`.
+     * `unsupported_media_type`: Send the body as application/json.
      */
     415: Problem;
     /**
-     * Too many tries.
+     * `rate_limited`: Too many tries. Wait as long as Retry-After says.
      */
     429: Problem;
     /**
-     * A defect of the service.
+     * `internal`: Something went wrong in the service. Give its operators the request id.
      */
     500: Problem;
     /**
-     * Not now; nothing has changed, and the same request may be sent again.
+     * - `overloaded`: The service has too much to do. Nothing has changed; try again shortly.
+     * - `database_unavailable`: The database could not be reached. Try again shortly.
      */
     503: Problem;
 };
@@ -434,7 +479,7 @@ export type SignInError = SignInErrors[keyof SignInErrors];
 
 export type SignInResponses = {
     /**
-     * Done.
+     * An access token (RFC 6749, section 5.1).
      */
     200: Session;
 };
@@ -450,27 +495,32 @@ export type GetCurrentUserData = {
 
 export type GetCurrentUserErrors = {
     /**
-     * Not signed in.
+     * `malformed_request`: The request is not what this operation asks for.
+     */
+    400: Problem;
+    /**
+     * `unauthenticated`: Sign in first: there is no valid access token, or no such user and password.
      */
     401: Problem;
     /**
-     * The body did not arrive in time.
+     * `request_timeout`: The request did not arrive in time. Send it again.
      */
     408: Problem;
     /**
-     * The body is over 16 KiB.
+     * `payload_too_large`: The body is larger than 16 KiB.
      */
     413: Problem;
     /**
-     * Too many tries.
+     * `rate_limited`: Too many tries. Wait as long as Retry-After says.
      */
     429: Problem;
     /**
-     * A defect of the service.
+     * `internal`: Something went wrong in the service. Give its operators the request id.
      */
     500: Problem;
     /**
-     * Not now; nothing has changed, and the same request may be sent again.
+     * - `overloaded`: The service has too much to do. Nothing has changed; try again shortly.
+     * - `database_unavailable`: The database could not be reached. Try again shortly.
      */
     503: Problem;
 };
@@ -479,7 +529,7 @@ export type GetCurrentUserError = GetCurrentUserErrors[keyof GetCurrentUserError
 
 export type GetCurrentUserResponses = {
     /**
-     * Done.
+     * The account that is signed in.
      */
     200: CurrentUser;
 };
@@ -495,43 +545,45 @@ export type RequestEmailChangeData = {
 
 export type RequestEmailChangeErrors = {
     /**
-     * The request is malformed, or the link is not one for this step.
+     * `malformed_request`: The request is not what this operation asks for.
      */
     400: Problem;
     /**
-     * Not signed in.
+     * `unauthenticated`: Sign in first: there is no valid access token, or no such user and password.
      */
     401: Problem;
     /**
-     * The password is wrong.
+     * `wrong_password`: The password is wrong.
      */
     403: Problem;
     /**
-     * The body did not arrive in time.
+     * `request_timeout`: The request did not arrive in time. Send it again.
      */
     408: Problem;
     /**
-     * The body is over 16 KiB.
+     * `payload_too_large`: The body is larger than 16 KiB.
      */
     413: Problem;
     /**
-     * The body is not `application/json`.
+     * `unsupported_media_type`: Send the body as application/json.
      */
     415: Problem;
     /**
-     * The address cannot be used.
+     * `undeliverable`: The mail server refuses this mailbox. Check the address.
      */
     422: Problem;
     /**
-     * Too many tries.
+     * `rate_limited`: Too many tries. Wait as long as Retry-After says.
      */
     429: Problem;
     /**
-     * A defect of the service.
+     * `internal`: Something went wrong in the service. Give its operators the request id.
      */
     500: Problem;
     /**
-     * Not now; nothing has changed, and the same request may be sent again.
+     * - `overloaded`: The service has too much to do. Nothing has changed; try again shortly.
+     * - `mail_unavailable`: The mail could not be sent. Nothing has changed; try again shortly.
+     * - `database_unavailable`: The database could not be reached. Try again shortly.
      */
     503: Problem;
 };
@@ -540,7 +592,7 @@ export type RequestEmailChangeError = RequestEmailChangeErrors[keyof RequestEmai
 
 export type RequestEmailChangeResponses = {
     /**
-     * A mail is on its way.
+     * A link is on its way.
      */
     202: MailSent;
 };
@@ -556,43 +608,49 @@ export type ConfirmEmailChangeData = {
 
 export type ConfirmEmailChangeErrors = {
     /**
-     * The request is malformed, or the link is not one for this step.
+     * - `malformed_request`: The request is not what this operation asks for.
+     * - `invalid_link`: This is not a link of this service, or not one for this step. Open the link from the mail again.
      */
     400: Problem;
     /**
-     * The password is wrong.
+     * `wrong_password`: The password is wrong.
      */
     403: Problem;
     /**
-     * The body did not arrive in time.
+     * `request_timeout`: The request did not arrive in time. Send it again.
      */
     408: Problem;
     /**
-     * The link has expired, was used or stopped, or the account has changed since.
+     * - `link_expired`: The link has expired. Ask for a new one.
+     * - `link_used`: The link was used or stopped, or the account has changed since. Ask for a new one.
      */
     410: Problem;
     /**
-     * The body is over 16 KiB.
+     * `payload_too_large`: The body is larger than 16 KiB.
      */
     413: Problem;
     /**
-     * The body is not `application/json`.
+     * `unsupported_media_type`: Send the body as application/json.
      */
     415: Problem;
     /**
-     * The address cannot be used.
+     * - `invalid_email`: This is not an e-mail address that mail can be sent to.
+     * - `same_email`: The account already has this address.
+     * - `undeliverable`: The mail server refuses this mailbox. Check the address.
      */
     422: Problem;
     /**
-     * Too many tries.
+     * `rate_limited`: Too many tries. Wait as long as Retry-After says.
      */
     429: Problem;
     /**
-     * A defect of the service.
+     * `internal`: Something went wrong in the service. Give its operators the request id.
      */
     500: Problem;
     /**
-     * Not now; nothing has changed, and the same request may be sent again.
+     * - `overloaded`: The service has too much to do. Nothing has changed; try again shortly.
+     * - `mail_unavailable`: The mail could not be sent. Nothing has changed; try again shortly.
+     * - `database_unavailable`: The database could not be reached. Try again shortly.
      */
     503: Problem;
 };
@@ -601,7 +659,7 @@ export type ConfirmEmailChangeError = ConfirmEmailChangeErrors[keyof ConfirmEmai
 
 export type ConfirmEmailChangeResponses = {
     /**
-     * A mail is on its way.
+     * A link is on its way.
      */
     202: MailSent;
 };
@@ -617,39 +675,43 @@ export type ActivateEmailChangeData = {
 
 export type ActivateEmailChangeErrors = {
     /**
-     * The request is malformed, or the link is not one for this step.
+     * - `malformed_request`: The request is not what this operation asks for.
+     * - `invalid_link`: This is not a link of this service, or not one for this step. Open the link from the mail again.
      */
     400: Problem;
     /**
-     * The body did not arrive in time.
+     * `request_timeout`: The request did not arrive in time. Send it again.
      */
     408: Problem;
     /**
-     * Another account has the address.
+     * `email_taken`: Another account has this address.
      */
     409: Problem;
     /**
-     * The link has expired, was used or stopped, or the account has changed since.
+     * - `link_expired`: The link has expired. Ask for a new one.
+     * - `link_used`: The link was used or stopped, or the account has changed since. Ask for a new one.
      */
     410: Problem;
     /**
-     * The body is over 16 KiB.
+     * `payload_too_large`: The body is larger than 16 KiB.
      */
     413: Problem;
     /**
-     * The body is not `application/json`.
+     * `unsupported_media_type`: Send the body as application/json.
      */
     415: Problem;
     /**
-     * Too many tries.
+     * `rate_limited`: Too many tries. Wait as long as Retry-After says.
      */
     429: Problem;
     /**
-     * A defect of the service.
+     * `internal`: Something went wrong in the service. Give its operators the request id.
      */
     500: Problem;
     /**
-     * Not now; nothing has changed, and the same request may be sent again.
+     * - `overloaded`: The service has too much to do. Nothing has changed; try again shortly.
+     * - `mail_unavailable`: The mail could not be sent. Nothing has changed; try again shortly.
+     * - `database_unavailable`: The database could not be reached. Try again shortly.
      */
     503: Problem;
 };
@@ -658,7 +720,7 @@ export type ActivateEmailChangeError = ActivateEmailChangeErrors[keyof ActivateE
 
 export type ActivateEmailChangeResponses = {
     /**
-     * Done.
+     * The new address is in place.
      */
     200: Activated;
 };
@@ -674,31 +736,38 @@ export type CancelEmailChangeData = {
 
 export type CancelEmailChangeErrors = {
     /**
-     * The request is malformed, or the link is not one for this step.
+     * - `malformed_request`: The request is not what this operation asks for.
+     * - `invalid_link`: This is not a link of this service, or not one for this step. Open the link from the mail again.
      */
     400: Problem;
     /**
-     * The body did not arrive in time.
+     * `not_found`: This operation is not offered here.
+     */
+    404: Problem;
+    /**
+     * `request_timeout`: The request did not arrive in time. Send it again.
      */
     408: Problem;
     /**
-     * The link has expired, was used or stopped, or the account has changed since.
+     * - `link_expired`: The link has expired. Ask for a new one.
+     * - `link_used`: The link was used or stopped, or the account has changed since. Ask for a new one.
      */
     410: Problem;
     /**
-     * The body is over 16 KiB.
+     * `payload_too_large`: The body is larger than 16 KiB.
      */
     413: Problem;
     /**
-     * The body is not `application/json`.
+     * `unsupported_media_type`: Send the body as application/json.
      */
     415: Problem;
     /**
-     * A defect of the service.
+     * `internal`: Something went wrong in the service. Give its operators the request id.
      */
     500: Problem;
     /**
-     * Not now; nothing has changed, and the same request may be sent again.
+     * - `overloaded`: The service has too much to do. Nothing has changed; try again shortly.
+     * - `database_unavailable`: The database could not be reached. Try again shortly.
      */
     503: Problem;
 };
@@ -707,7 +776,7 @@ export type CancelEmailChangeError = CancelEmailChangeErrors[keyof CancelEmailCh
 
 export type CancelEmailChangeResponses = {
     /**
-     * Done.
+     * The change was stopped.
      */
     200: Cancelled;
 };
@@ -723,43 +792,50 @@ export type UndoEmailChangeData = {
 
 export type UndoEmailChangeErrors = {
     /**
-     * The request is malformed, or the link is not one for this step.
+     * - `malformed_request`: The request is not what this operation asks for.
+     * - `invalid_link`: This is not a link of this service, or not one for this step. Open the link from the mail again.
      */
     400: Problem;
     /**
-     * The password is wrong.
+     * `wrong_password`: The password is wrong.
      */
     403: Problem;
     /**
-     * The body did not arrive in time.
+     * `not_found`: This operation is not offered here.
+     */
+    404: Problem;
+    /**
+     * `request_timeout`: The request did not arrive in time. Send it again.
      */
     408: Problem;
     /**
-     * Another account has the address.
+     * `email_taken`: Another account has this address.
      */
     409: Problem;
     /**
-     * The link has expired, was used or stopped, or the account has changed since.
+     * - `link_expired`: The link has expired. Ask for a new one.
+     * - `link_used`: The link was used or stopped, or the account has changed since. Ask for a new one.
      */
     410: Problem;
     /**
-     * The body is over 16 KiB.
+     * `payload_too_large`: The body is larger than 16 KiB.
      */
     413: Problem;
     /**
-     * The body is not `application/json`.
+     * `unsupported_media_type`: Send the body as application/json.
      */
     415: Problem;
     /**
-     * Too many tries.
+     * `rate_limited`: Too many tries. Wait as long as Retry-After says.
      */
     429: Problem;
     /**
-     * A defect of the service.
+     * `internal`: Something went wrong in the service. Give its operators the request id.
      */
     500: Problem;
     /**
-     * Not now; nothing has changed, and the same request may be sent again.
+     * - `overloaded`: The service has too much to do. Nothing has changed; try again shortly.
+     * - `database_unavailable`: The database could not be reached. Try again shortly.
      */
     503: Problem;
 };
@@ -768,7 +844,7 @@ export type UndoEmailChangeError = UndoEmailChangeErrors[keyof UndoEmailChangeEr
 
 export type UndoEmailChangeResponses = {
     /**
-     * Done.
+     * The old address is in place.
      */
     200: Undone;
 };
@@ -784,31 +860,33 @@ export type InspectLinkData = {
 
 export type InspectLinkErrors = {
     /**
-     * The request is malformed, or the link is not one for this step.
+     * - `malformed_request`: The request is not what this operation asks for.
+     * - `invalid_link`: This is not a link of this service, or not one for this step. Open the link from the mail again.
      */
     400: Problem;
     /**
-     * The body did not arrive in time.
+     * `request_timeout`: The request did not arrive in time. Send it again.
      */
     408: Problem;
     /**
-     * The body is over 16 KiB.
+     * `payload_too_large`: The body is larger than 16 KiB.
      */
     413: Problem;
     /**
-     * The body is not `application/json`.
+     * `unsupported_media_type`: Send the body as application/json.
      */
     415: Problem;
     /**
-     * Too many tries.
+     * `rate_limited`: Too many tries. Wait as long as Retry-After says.
      */
     429: Problem;
     /**
-     * A defect of the service.
+     * `internal`: Something went wrong in the service. Give its operators the request id.
      */
     500: Problem;
     /**
-     * Not now; nothing has changed, and the same request may be sent again.
+     * - `overloaded`: The service has too much to do. Nothing has changed; try again shortly.
+     * - `database_unavailable`: The database could not be reached. Try again shortly.
      */
     503: Problem;
 };
@@ -817,7 +895,7 @@ export type InspectLinkError = InspectLinkErrors[keyof InspectLinkErrors];
 
 export type InspectLinkResponses = {
     /**
-     * Done.
+     * What is known of a link.
      */
     200: InspectedLink;
 };
