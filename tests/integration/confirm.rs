@@ -97,7 +97,16 @@ story! {
             let body = json!({ "token": confirm, "password": PASSWORD, "new_email": format!("ann{index}@new.example") });
             let request = app.http.post(format!("{}/v1/email-change/confirm", app.url))
                 .header("Content-Type", "application/json").body(body.to_string());
-            async move { (index, request.send().await.expect("an answer").status().as_u16()) }
+            async move {
+                loop {
+                    let again = request.try_clone().expect("a request");
+                    let status = again.send().await.expect("an answer").status().as_u16();
+                    // On a busy machine eight passwords at once are too many: the same link still works.
+                    if status != 503 {
+                        return (index, status);
+                    }
+                }
+            }
         }).await;
         let winners: Vec<usize> = answers.iter().filter(|(_, status)| *status == 202).map(|(index, _)| *index).collect();
         assert_eq!(winners.len(), 1, "{answers:?}");

@@ -123,7 +123,9 @@ story! {
                 .body(json!({ "password": "wrong" }).to_string());
             async move { request.send().await.expect("an answer").status().as_u16() }
         }).await;
-        assert_eq!(answers.iter().filter(|status| **status == 403).count(), 5);
+        let count = |wanted: u16| answers.iter().filter(|status| **status == wanted).count();
+        // One that was charged may still find a busy machine's lane too slow: 503, and no sixth instead.
+        assert!(count(403) <= 5 && count(403) + count(503) >= 5, "{answers:?}");
         assert!(answers.iter().all(|status| [403, 429, 503].contains(status)), "{answers:?}");
     }
 }
