@@ -137,7 +137,7 @@ test('a used link says so, each in its own words', async () => {
   }
   await service.undone(links);
   for (const [link, title, name] of [
-    [links.undo, 'This link no longer works', '52-undo-used'],
+    [links.undo, 'Your old address is already back', '52-undo-already'],
     [links.activate, 'This link no longer works', '45-activation-used'],
   ]) {
     const { page, watch } = await open(link);

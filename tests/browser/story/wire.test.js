@@ -1,8 +1,9 @@
 // What the browser is told and what it tells: policies, traces of a token, speed; and the mailbox.
 import assert from 'node:assert/strict';
+import { availableParallelism, loadavg } from 'node:os';
 import { after, before, test } from 'node:test';
 import { NARROW, startChromium, visit } from '../support/browser.js';
-import { look } from '../support/look.js';
+import { look, WCAG } from '../support/look.js';
 import * as person from '../support/person.js';
 import { startService, token } from '../support/service.js';
 
@@ -20,9 +21,12 @@ after(async () => {
 /** From the first byte asked for to a page that can be used, in milliseconds; on two cores. */
 const BUDGET = 1_000;
 
-test('the first page can be used within a second', async () => {
+test('the first page can be used within a second', async (t) => {
   const times = [];
-  for (let visits = 0; visits < 3; visits += 1) {
+  // Whatever else this machine does is not the pages' fault: the best of five, and where more wants to
+  // run than there are cores, so much more time.
+  const budget = BUDGET * Math.max(1, loadavg()[0] / availableParallelism());
+  while (times.length < 5 && !times.some((time) => time < budget)) {
     const { context, page, watch } = await visit(browser, service);
     const start = performance.now();
     await page.goto(service.url, { waitUntil: 'commit' });
@@ -31,8 +35,8 @@ test('the first page can be used within a second', async () => {
     await watch.held();
     await context.close();
   }
-  // The best of three: whatever else this machine does is not the pages' fault.
-  assert.ok(Math.min(...times) < BUDGET, `${times} ms`);
+  t.diagnostic(`${times} ms, of ${Math.round(budget)}`);
+  assert.ok(Math.min(...times) < budget, `${times} ms, of ${Math.round(budget)}`);
 });
 
 test('the policy of the pages holds against what it forbids', async () => {
@@ -159,14 +163,16 @@ test('every mail is as good to read as the pages', async () => {
   const { page } = await visit(browser, service, { viewport: NARROW });
   const seen = new Set();
   for (const { path, subject } of await service.mails()) {
-    const kind = subject.replace(/ (at|for) .*/, '');
+    const kind = subject.replace(/ (at|for) [\d.]+/, '');
     if (seen.has(kind)) {
       continue;
     }
     seen.add(kind);
-    // As a mail program shows it: axe cannot run in the sandbox of the mailbox.
+    // By itself, as axe cannot run in the sandbox of the mailbox, and on the background that the
+    // mailbox gives it, which axe would take for white.
     await page.setContent(await (await fetch(`${service.url}${path}/html`)).text());
-    await look(page, `90-mail-${kind.toLowerCase().replaceAll(/[^a-z]+/g, '-')}`);
+    await page.addStyleTag({ content: ':root { background: Canvas }' });
+    await look(page, `90-mail-${kind.toLowerCase().replaceAll(/[^a-z]+/g, '-')}`, WCAG);
   }
   assert.ok(seen.size >= 4, [...seen].join());
 });

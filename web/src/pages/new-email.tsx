@@ -4,7 +4,7 @@ import { useConfirmEmailChange } from '@readdress/client/react';
 import { useState } from 'react';
 import { demo } from '../demo';
 import { type Errors, entered, missing, useErrors } from '../parts/errors';
-import { EmailField, Form, PasswordField } from '../parts/form';
+import { EmailField, Form, PasswordField, useIdle } from '../parts/form';
 import { Ended, ending, LinkPage } from '../parts/link-page';
 import { ActionLink, Page } from '../parts/page';
 import { moment, texts } from '../texts';
@@ -76,6 +76,7 @@ function Sent({
   const mailbox = demo()?.mailbox;
   const { alert } = useErrors(confirm.error, {});
   const [again, setAgain] = useState(false);
+  const isIdle = useIdle();
   return (
     <Page title={say.sentTitle} step={2} tone="mail" arrived>
       <p>{say.sent(sent.sent_to)}</p>
@@ -88,7 +89,7 @@ function Sent({
         className="quiet"
         aria-disabled={confirm.isPending}
         onClick={() => {
-          if (!confirm.isPending && confirm.variables) {
+          if (isIdle() && confirm.variables) {
             setAgain(false);
             confirm.mutate(confirm.variables, { onSuccess: () => setAgain(true) });
           }

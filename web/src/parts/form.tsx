@@ -1,5 +1,6 @@
 // A form: fields with their errors tied to them, one button, and a place for what is wrong with all
 // of it. While it is pending the button stays where it is and can be focused, but does nothing.
+import { useQueryClient } from '@tanstack/react-query';
 import {
   type InputHTMLAttributes,
   type ReactNode,
@@ -25,9 +26,19 @@ interface FormProps {
 
 const NO_ERRORS: Errors = {};
 
+/**
+ * Whether nothing is on its way. The cache knows of a press at once; `pending` comes with the next
+ * rendering, and the second half of a double press before it.
+ */
+export function useIdle(): () => boolean {
+  const queries = useQueryClient();
+  return () => queries.isMutating() === 0;
+}
+
 export function Form(props: FormProps) {
   const { submit, danger, pending, errors = NO_ERRORS, alert, onSubmit, children } = props;
   const form = useRef<HTMLFormElement>(null);
+  const isIdle = useIdle();
   useEffect(() => {
     if (Object.keys(errors).length > 0) {
       form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
@@ -39,7 +50,7 @@ export function Form(props: FormProps) {
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        if (!pending) {
+        if (isIdle()) {
           onSubmit(new FormData(event.currentTarget));
         }
       }}
