@@ -156,21 +156,19 @@ async fn connect(settings: &DatabaseSettings, purpose: Purpose) -> Result<Databa
         .map_err(|error| Failure::Connect(chain(&error)))
 }
 
-/// Resolves at SIGTERM or SIGINT.
-async fn stop_signal() {
+/// Resolves at SIGTERM or SIGINT. They are heard from this call on, not only from when it is waited
+/// for: unheard, one would end the process without an answer to those who wait for theirs.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("signals cannot be received: only SIGKILL will end this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
 }
 
 fn start_log(reader: &mut Reader) {

@@ -41,6 +41,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         )));
     }
     let pages = pages(common.web_root.as_deref())?;
+    let stop = stop_signal()?;
     let listener = TcpListener::bind(common.listen)
         .await
         .map_err(|error| Failure::Listen(common.listen, error))?;
@@ -73,7 +74,7 @@ pub(super) async fn run() -> Result<(), Failure> {
     })?;
     greet(address, pages.is_some());
     let routes = dev::routes(&mailbox, &format!("http://{address}"), pages);
-    server::serve(listener, app, common.server, Some(routes), stop_signal()).await;
+    server::serve(listener, app, common.server, Some(routes), stop).await;
     Ok(())
 }
 

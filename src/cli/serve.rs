@@ -44,13 +44,14 @@ pub(super) async fn run() -> Result<(), Failure> {
         password_threads: common.password_threads,
         database,
     })?;
+    let stop = stop_signal()?;
     let listener = TcpListener::bind(common.listen)
         .await
         .map_err(|error| Failure::Listen(common.listen, error))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     let routes = pages.map(Pages::routes);
-    server::serve(listener, app, common.server, routes, stop_signal()).await;
+    server::serve(listener, app, common.server, routes, stop).await;
     tracing::info!("stopped");
     Ok(())
 }
