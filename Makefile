@@ -49,8 +49,9 @@ format: ## Put the code into its format
 	$(CARGO) fmt --all
 
 openapi: ## Write the OpenAPI document from the code, and the client from the document
+	@scripts/needs cargo
 	@$(CARGO) build --locked --quiet --bin readdress
-	@target/debug/readdress openapi > openapi/readdress.json
+	@target/debug/readdress openapi > target/readdress.json && mv target/readdress.json openapi/readdress.json
 	@scripts/generate-client
 
 bench: ## Measure what a change costs (builds with optimisations first: some minutes)

@@ -159,6 +159,8 @@ fn correct_responses(responses: &mut Value, operation: &str, schemas: &Value) {
             .and_then(|name| name.rsplit('/').next());
         if let Some(name) = name {
             response["description"] = schemas[name]["description"].clone();
+            let example = schemas[name]["example"].clone();
+            response["content"]["application/json"]["example"] = of_operation(operation, example);
         }
         response["headers"]["X-Request-Id"] = json!({
             "description": "To be quoted to the operators, who find it in the log.",
@@ -166,6 +168,14 @@ fn correct_responses(responses: &mut Value, operation: &str, schemas: &Value) {
             "schema": { "type": "string", "format": "uuid" },
         });
     }
+}
+
+/// The request tells the current address masked, the confirmation the new one in full.
+fn of_operation(operation: &str, mut example: Value) -> Value {
+    if operation == "confirmEmailChange" {
+        example["sent_to"] = json!("ann@new.example");
+    }
+    example
 }
 
 fn request_example(operation: &str) -> Option<Value> {

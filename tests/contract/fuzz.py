@@ -31,7 +31,7 @@ def field(document, schema, name):
 
 
 def hide_a_status(document):
-    del operation(document, "session")["responses"]["401"]
+    del operation(document, "session")["responses"]["400"]
 
 
 def hide_a_code(document):
@@ -76,6 +76,7 @@ def is_noticed(untruth, shown_by, said, document, url, directory):
     path = Path(directory, "untrue.json")
     path.write_text(json.dumps(untrue))
     output = io.StringIO()
+    hooks.sent.clear()
     with contextlib.redirect_stdout(output):
         clean = run(path, url, 1, "--phases", "coverage", "--include-operation-id", shown_by)
     noticed = not clean and said in output.getvalue()

@@ -1,8 +1,9 @@
 """What Schemathesis is told beside the document: who is signed in, what a true request is, and three
 checks of this service's own.
 
-The requests generated for an operation are sent in rounds of six, so that every operation is met by
-links that hold, links that were used, links for another step, and inventions. After the filling in,
+The good requests generated for an operation are sent in rounds of six, so that it is met by links that
+hold, links that were used, links for another step, and inventions. The bad ones get a link and a
+password where they have a text, so that only what is bad about them is left to be refused. Afterwards
 Schemathesis looks again whether the document allows the body.
 """
 import collections
@@ -15,6 +16,8 @@ from schemathesis.specs.openapi.checks import is_unexpected_http_status_case
 from stock import PAGES, PASSWORD
 
 ROUND = 6
+# The place in the round where everything is as it was at the place before, where it held.
+AGAIN = 1
 # Which link an operation asks for.
 KINDS = {
     "confirmEmailChange": "confirm",
@@ -49,25 +52,29 @@ def truth(operation, body, place, round_):
     if place == 5:
         return {"token": stock.latest("cancel" if kind != "cancel" else "confirm"), "password": PASSWORD}
     token = {"token": stock.fresh(kind) if place in (0, 3) else stock.latest(kind)}
-    if place in (0, 1):
+    if place in (0, AGAIN):
         return {**token, "password": PASSWORD, "new_email": stock.new_email}
     # With what was invented: a password every other time, an address always.
     return {**token, "password": PASSWORD} if (round_ + place) % 2 else token
+
+
+def is_filled(value):
+    """Only a text that the document allows is replaced by another: what was made to be refused stays so."""
+    return isinstance(value, str) and "\0" not in value
 
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
     if not isinstance(case.body, dict):
         return
-    operation = operation_of(case)
-    round_, place = divmod(sent[operation], ROUND)
-    sent[operation] += 1
+    operation, round_, place = operation_of(case), 0, AGAIN
+    is_good = case.meta and case.meta.generation.mode.is_positive
+    if is_good:
+        round_, place = divmod(sent[operation], ROUND)
+        sent[operation] += 1
     known = truth(operation, case.body, place, round_)
-    # Only a text takes the place of a text: what was made to be refused stays so.
-    case.body = {
-        name: known[name] if name in known and isinstance(value, str) else value for name, value in case.body.items()
-    }
-    if place in (0, 1):
+    case.body = {name: known[name] if name in known and is_filled(value) else value for name, value in case.body.items()}
+    if is_good and place in (0, AGAIN):
         true_requests.add(case.id)
 
 

@@ -116,7 +116,9 @@ class Stock:
         account = self.accounts[kind]
         self.links[kind] = account.fresh(kind)
         self.issued.add(self.links[kind])
-        self.new_email = account.next_email()
+        if kind == "confirm":
+            # One for each link: the same again is the same confirm again.
+            self.new_email = account.next_email()
         return self.links[kind]
 
     def latest(self, kind):

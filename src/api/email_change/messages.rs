@@ -69,12 +69,13 @@ pub(crate) struct Activated {
 }
 
 /// How an activation ended well.
+///
+/// - `activated`: by this call.
+/// - `already_active`: by an earlier one.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum ActivationStatus {
-    /// By this call.
     Activated,
-    /// By an earlier one.
     AlreadyActive,
 }
 
@@ -87,10 +88,11 @@ pub(crate) struct Cancelled {
 }
 
 /// How a cancellation ended well.
+///
+/// - `cancelled`: no confirm or activate link of this account holds any more.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum CancellationStatus {
-    /// No confirm or activate link of this account holds any more.
     Cancelled,
 }
 
@@ -105,12 +107,13 @@ pub(crate) struct Undone {
 }
 
 /// How an undo ended well.
+///
+/// - `undone`: by this call.
+/// - `already_undone`: the account already had the old address.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum UndoStatus {
-    /// By this call.
     Undone,
-    /// The account already had it.
     AlreadyUndone,
 }
 
@@ -124,37 +127,39 @@ pub(crate) struct InspectedLink {
     pub(super) state: InspectedState,
     /// When it ends (RFC 3339, UTC).
     pub(super) expires_at: String,
-    /// The address that an activate link brings.
+    /// The address that an activate link brings; links of other kinds have none.
     pub(super) new_email: Option<String>,
 }
 
 /// What a link is for.
+///
+/// - `confirm`: typing the new address.
+/// - `activate`: putting it in place.
+/// - `cancel`: stopping a change.
+/// - `undo`: taking a change back.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum InspectedKind {
-    /// Typing the new address.
     Confirm,
-    /// Putting it in place.
     Activate,
-    /// Stopping a change.
     Cancel,
-    /// Taking a change back.
     Undo,
 }
 
 /// Whether a link still holds.
+///
+/// - `usable`: it holds.
+/// - `expired`: its time is over, whatever else it is.
+/// - `used`: used, cancelled, overtaken, or the account changed since.
+/// - `already_active`: the account has the address that it brings.
+/// - `already_undone`: the account has the address that it restores.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum InspectedState {
-    /// It does.
     Usable,
-    /// Its time is over, whatever else it is.
     Expired,
-    /// Used, cancelled, overtaken, or the account changed since.
     Used,
-    /// The account has the address that it brings.
     AlreadyActive,
-    /// The account has the address that it restores.
     AlreadyUndone,
 }
 

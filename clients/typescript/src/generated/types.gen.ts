@@ -136,6 +136,10 @@ export type ConfirmEmailChange = {
      */
     token: string;
     /**
+     * The account's password.
+     */
+    password: string;
+    /**
      * The new address. White space around it is dropped and its domain may be internationalized;
      * it is mailed and stored in its canonical form: lower-case, with an ASCII domain.
      */
@@ -335,6 +339,10 @@ export type SignIn = {
      * The account's address, in any case.
      */
     email: string;
+    /**
+     * The account's password.
+     */
+    password: string;
 };
 
 /**
@@ -347,6 +355,10 @@ export type UndoEmailChange = {
      * From the link, byte for byte.
      */
     token: string;
+    /**
+     * The password that the account had before the change.
+     */
+    password: string;
 };
 
 /**
@@ -375,61 +387,8 @@ export type Undone = {
     email: string;
 };
 
-/**
- * ConfirmEmailChange
- *
- * What the page behind the first link asks for.
- */
-export type ConfirmEmailChangeWritable = {
-    /**
-     * From the link, byte for byte.
-     */
-    token: string;
-    /**
-     * The account's password.
-     */
-    password: string;
-    /**
-     * The new address. White space around it is dropped and its domain may be internationalized;
-     * it is mailed and stored in its canonical form: lower-case, with an ASCII domain.
-     */
-    new_email: string;
-};
-
-/**
- * SignIn
- *
- * Address and password of an account.
- */
-export type SignInWritable = {
-    /**
-     * The account's address, in any case.
-     */
-    email: string;
-    /**
-     * The account's password.
-     */
-    password: string;
-};
-
-/**
- * UndoEmailChange
- *
- * What the page behind the undo link asks for.
- */
-export type UndoEmailChangeWritable = {
-    /**
-     * From the link, byte for byte.
-     */
-    token: string;
-    /**
-     * The password that the account had before the change.
-     */
-    password: string;
-};
-
 export type SignInData = {
-    body: SignInWritable;
+    body: SignIn;
     path?: never;
     query?: never;
     url: '/v1/session';
@@ -600,7 +559,7 @@ export type RequestEmailChangeResponses = {
 export type RequestEmailChangeResponse = RequestEmailChangeResponses[keyof RequestEmailChangeResponses];
 
 export type ConfirmEmailChangeData = {
-    body: ConfirmEmailChangeWritable;
+    body: ConfirmEmailChange;
     path?: never;
     query?: never;
     url: '/v1/email-change/confirm';
@@ -784,7 +743,7 @@ export type CancelEmailChangeResponses = {
 export type CancelEmailChangeResponse = CancelEmailChangeResponses[keyof CancelEmailChangeResponses];
 
 export type UndoEmailChangeData = {
-    body: UndoEmailChangeWritable;
+    body: UndoEmailChange;
     path?: never;
     query?: never;
     url: '/v1/email-change/undo';
