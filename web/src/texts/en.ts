@@ -20,7 +20,8 @@ export const en = {
     product: 'readdress',
     demo: 'This is a demo: no mail leaves this machine.',
     demoMailbox: 'Open the demo mailbox',
-    demoUser: (email: string, password: string) => `Sign in as ${email} with “${password}”; after a change, with the new address.`,
+    demoUser: (email: string, password: string) =>
+      `Sign in as ${email} with “${password}”; after a change, with the new address.`,
     fillIn: 'Fill in the demo account',
   },
 
