@@ -153,14 +153,14 @@ fn correct_responses(responses: &mut Value, operation: &str, schemas: &Value) {
     responses.extend(problem::responses(operation));
     for response in responses.values_mut() {
         // What it brings says more than that it is done.
-        let brings = response.pointer("/content/application~1json/schema/$ref");
-        let name = brings
+        let brings = response
+            .pointer("/content/application~1json/schema/$ref")
             .and_then(Value::as_str)
-            .and_then(|name| name.rsplit('/').next());
-        if let Some(name) = name {
-            response["description"] = schemas[name]["description"].clone();
-            let example = schemas[name]["example"].clone();
-            response["content"]["application/json"]["example"] = of_operation(operation, example);
+            .and_then(|name| schemas.get(name.rsplit('/').next()?));
+        if let Some(brings) = brings {
+            response["description"] = brings["description"].clone();
+            response["content"]["application/json"]["example"] =
+                of_operation(operation, brings["example"].clone());
         }
         response["headers"]["X-Request-Id"] = json!({
             "description": "To be quoted to the operators, who find it in the log.",
