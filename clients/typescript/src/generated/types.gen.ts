@@ -22,21 +22,31 @@ export type Activated = {
 
 /**
  * How an activation ended well.
+ *
+ * - `activated`: by this call.
+ * - `already_active`: by an earlier one.
  */
 export const ActivationStatus = { ACTIVATED: 'activated', ALREADY_ACTIVE: 'already_active' } as const;
 
 /**
  * How an activation ended well.
+ *
+ * - `activated`: by this call.
+ * - `already_active`: by an earlier one.
  */
 export type ActivationStatus = typeof ActivationStatus[keyof typeof ActivationStatus];
 
 /**
  * How a cancellation ended well.
+ *
+ * - `cancelled`: no confirm or activate link of this account holds any more.
  */
 export const CancellationStatus = { CANCELLED: 'cancelled' } as const;
 
 /**
  * How a cancellation ended well.
+ *
+ * - `cancelled`: no confirm or activate link of this account holds any more.
  */
 export type CancellationStatus = typeof CancellationStatus[keyof typeof CancellationStatus];
 
@@ -180,6 +190,11 @@ export type FieldError = {
 
 /**
  * What a link is for.
+ *
+ * - `confirm`: typing the new address.
+ * - `activate`: putting it in place.
+ * - `cancel`: stopping a change.
+ * - `undo`: taking a change back.
  */
 export const InspectedKind = {
     CONFIRM: 'confirm',
@@ -190,6 +205,11 @@ export const InspectedKind = {
 
 /**
  * What a link is for.
+ *
+ * - `confirm`: typing the new address.
+ * - `activate`: putting it in place.
+ * - `cancel`: stopping a change.
+ * - `undo`: taking a change back.
  */
 export type InspectedKind = typeof InspectedKind[keyof typeof InspectedKind];
 
@@ -212,13 +232,19 @@ export type InspectedLink = {
      */
     expires_at: string;
     /**
-     * The address that an activate link brings.
+     * The address that an activate link brings; links of other kinds have none.
      */
     new_email?: string;
 };
 
 /**
  * Whether a link still holds.
+ *
+ * - `usable`: it holds.
+ * - `expired`: its time is over, whatever else it is.
+ * - `used`: used, cancelled, overtaken, or the account changed since.
+ * - `already_active`: the account has the address that it brings.
+ * - `already_undone`: the account has the address that it restores.
  */
 export const InspectedState = {
     USABLE: 'usable',
@@ -230,6 +256,12 @@ export const InspectedState = {
 
 /**
  * Whether a link still holds.
+ *
+ * - `usable`: it holds.
+ * - `expired`: its time is over, whatever else it is.
+ * - `used`: used, cancelled, overtaken, or the account changed since.
+ * - `already_active`: the account has the address that it brings.
+ * - `already_undone`: the account has the address that it restores.
  */
 export type InspectedState = typeof InspectedState[keyof typeof InspectedState];
 
@@ -363,11 +395,17 @@ export type UndoEmailChange = {
 
 /**
  * How an undo ended well.
+ *
+ * - `undone`: by this call.
+ * - `already_undone`: the account already had the old address.
  */
 export const UndoStatus = { UNDONE: 'undone', ALREADY_UNDONE: 'already_undone' } as const;
 
 /**
  * How an undo ended well.
+ *
+ * - `undone`: by this call.
+ * - `already_undone`: the account already had the old address.
  */
 export type UndoStatus = typeof UndoStatus[keyof typeof UndoStatus];
 
