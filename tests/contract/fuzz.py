@@ -44,7 +44,9 @@ def change_a_type(document):
 
 
 def invent_a_field(document):
-    document["components"]["schemas"]["LinkToken"]["properties"]["page"] = {"type": "string"}
+    schema = document["components"]["schemas"]["LinkToken"]
+    schema["properties"]["page"] = {"type": "string"}
+    schema["required"].append("page")
 
 
 def require_a_token(document):
