@@ -19,7 +19,8 @@ test: test-service test-client test-browser test-contract ## Run every test; wha
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
-	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) test --locked --workspace
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
+	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace
 
 test-client: ## Test the TypeScript client and the pages
 	@scripts/client-test

@@ -15,7 +15,7 @@ use crate::keys::KeyRing;
 use crate::limits::{Limits, Quotas};
 use crate::mailer::Mailer;
 use crate::password::lane::Lane;
-use crate::users::{Database, Users};
+use crate::users::Users;
 
 /// What a service is made from.
 pub struct Blueprint {
@@ -38,7 +38,7 @@ pub struct Blueprint {
     /// Threads that check passwords.
     pub password_threads: usize,
     /// Where the users are.
-    pub database: Database,
+    pub users: Users,
     /// Sends mails.
     pub mailer: Mailer,
 }
@@ -80,7 +80,7 @@ impl App {
             lifetimes,
             ..
         } = blueprint;
-        let users = Users::new(blueprint.database);
+        let users = blueprint.users;
         let lane = Lane::start(blueprint.password_threads)?;
         let limits = Limits::new(blueprint.quotas, &clock);
         let letters = Letters::new(service_name(&app_url), blueprint.links)?;

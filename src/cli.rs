@@ -18,9 +18,10 @@ use clap::{Parser, Subcommand};
 use crate::app::AppError;
 use crate::config::{ConfigError, DatabaseSettings, Reader};
 use crate::email_change::chain;
+use crate::finding::Finding;
 use crate::random::RandomError;
 use crate::server::PagesError;
-use crate::users::{self, ConnectionOptions, Database, DatabaseError, Purpose};
+use crate::users::{self, ConnectionOptions, Database, DatabaseError, Owner, Purpose, Users};
 use crate::{api, keys, telemetry};
 
 /// Lets people change the e-mail address of their account, safely, beside any application.
@@ -59,6 +60,12 @@ enum Migrate {
     Up,
     /// Say what is missing; exit code 1 if anything is
     Status,
+    /// Print the statements that add the optional columns to an application's table
+    Columns {
+        /// Run them, too
+        #[arg(long)]
+        apply: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -79,6 +86,8 @@ enum Failure {
     Connect(String),
     #[error("the database is not migrated: run `readdress migrate up`")]
     NotMigrated,
+    #[error("the users table cannot be used:\n{}", findings(.0))]
+    Table(Vec<Finding>),
     #[error("{0}")]
     Database(String),
     #[error("cannot listen on {0} (READDRESS_LISTEN): {1}")]
@@ -109,6 +118,14 @@ fn lines(errors: &[ConfigError]) -> String {
         .join("\n")
 }
 
+fn findings(findings: &[Finding]) -> String {
+    let graves = findings.iter().filter(|finding| finding.grave);
+    graves
+        .map(|finding| format!("  {finding}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
 /// Runs the command that the arguments name.
 pub async fn run() -> ExitCode {
     let done = match Arguments::parse().command {
@@ -135,20 +152,52 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// The database of the commands that need nothing else.
-async fn configured_database(purpose: Purpose) -> Result<Database, Failure> {
+/// Where the users are, for the commands that need to know nothing else.
+fn database_settings() -> Result<DatabaseSettings, Failure> {
     let mut reader = Reader::of_process();
     let settings = DatabaseSettings::read(&mut reader);
     reader.finish().map_err(Failure::Config)?;
-    let Some(settings) = settings else {
-        return Err(Failure::Config(vec![]));
+    settings.ok_or(Failure::Config(vec![]))
+}
+
+/// The users table, once it has been looked at.
+async fn open_users(settings: &DatabaseSettings) -> Result<Users, Failure> {
+    let database = connect(settings, Purpose::Look).await?;
+    let survey = survey(&database, settings).await?;
+    let closed = database.close().await;
+    closed.map_err(|error| Failure::Database(chain(&error)))?;
+    let Some(table) = survey.table else {
+        return Err(Failure::Table(survey.findings));
     };
-    connect(&settings, purpose).await
+    for advice in &survey.findings {
+        tracing::warn!(
+            what = advice.what,
+            why = advice.why,
+            mend = advice.mend,
+            "about the users table"
+        );
+    }
+    Ok(Users::new(connect(settings, Purpose::Serve).await?, table))
+}
+
+async fn survey(
+    database: &Database,
+    settings: &DatabaseSettings,
+) -> Result<users::Survey, Failure> {
+    if settings.layout.owner == Owner::Readdress {
+        let pending = readdress_migrations::pending(database).await;
+        let pending = pending.map_err(|error| Failure::Database(chain(&error)))?;
+        if !pending.is_empty() {
+            return Err(Failure::NotMigrated);
+        }
+    }
+    Ok(users::survey(database, &settings.layout, settings.allow_non_unique).await?)
 }
 
 async fn connect(settings: &DatabaseSettings, purpose: Purpose) -> Result<Database, Failure> {
     let options = ConnectionOptions {
         max_connections: settings.connections,
+        owner: settings.layout.owner,
         purpose,
     };
     users::connect(&settings.url, options)

@@ -6,6 +6,7 @@
 //! receives plain values.
 
 mod reader;
+mod table;
 mod values;
 mod variables;
 
@@ -29,6 +30,7 @@ use crate::limits::Quotas;
 use crate::mailer::{Sender, SmtpUrl};
 use crate::server;
 use crate::telemetry::Format;
+use crate::users::Layout;
 
 /// What every command that serves needs.
 #[derive(Debug)]
@@ -75,6 +77,10 @@ pub struct DatabaseSettings {
     pub url: Zeroizing<String>,
     /// The most connections held at once.
     pub connections: u32,
+    /// Which table and columns.
+    pub layout: Layout,
+    /// Whether a table that lets two accounts have one address is accepted.
+    pub allow_non_unique: bool,
 }
 
 impl Common {
@@ -135,18 +141,25 @@ impl DatabaseSettings {
     /// Reads where the users are.
     pub fn read(reader: &mut Reader) -> Option<Self> {
         const NAME: &str = "READDRESS_DATABASE_URL";
-        let mend = "set it to postgres://user:password@host/database or sqlite:///path/to/file.db";
+        let mend = "set it to postgres://user:password@host/database, mysql://user:password@host/database or sqlite:///path/to/file.db";
         let connections =
             u32::try_from(count(reader, "READDRESS_DATABASE_CONNECTIONS", 10)).unwrap_or(10);
+        let layout = table::layout(reader);
+        let allow_non_unique = table::allow_non_unique(reader);
         let url = reader.required(NAME, mend)?;
-        let known = ["postgres:", "postgresql:", "sqlite:"]
+        let known = ["postgres:", "postgresql:", "mysql:", "sqlite:"]
             .iter()
             .any(|scheme| url.starts_with(scheme));
         if !known {
             reader.refuse(NAME, "is of no database this service knows", mend);
             return None;
         }
-        Some(Self { url, connections })
+        Some(Self {
+            url,
+            connections,
+            layout: layout?,
+            allow_non_unique,
+        })
     }
 }
 
@@ -271,6 +284,11 @@ mod tests {
             ("READDRESS_WEB_ROOT", "/canary"),
             ("READDRESS_PASSWORD_THREADS", "0"),
             ("READDRESS_CONFIM_TTL", "1h"),
+            ("READDRESS_USERS_PRESET", "canary"),
+            ("READDRESS_USERS_TABLE", "a.b.canary"),
+            ("READDRESS_USERS_TABLE", ".canary"),
+            ("READDRESS_USERS_ALSO_SET", "canary,,x"),
+            ("READDRESS_ALLOW_NON_UNIQUE", "canary"),
         ] {
             let mut environment = good();
             environment.retain(|(other, _)| *other != name);

@@ -31,6 +31,7 @@ pub mod deadline;
 pub mod dev;
 pub mod email_address;
 pub mod email_change;
+pub mod finding;
 pub mod jwt;
 pub mod keys;
 pub mod limits;

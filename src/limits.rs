@@ -110,8 +110,8 @@ impl Drop for Charge {
 /// What each limit allows; `None` is off.
 #[derive(Clone, Copy, Debug)]
 pub struct Quotas {
-    /// Password checks of one account, in the users table; the same quota serves sign-in by client
-    /// and address, and undo by link.
+    /// Password checks of one account, in the users table where it has a column for them; the same
+    /// quota serves sign-in by client and address, and undo by link.
     pub passwords: Option<Quota>,
     /// Mails of one requester to one new address.
     pub recipient: Option<Quota>,
@@ -127,6 +127,7 @@ pub struct Limits(Arc<Buckets>);
 
 struct Buckets {
     passwords: Option<Quota>,
+    account: Arc<Limit>,
     recipient: Arc<Limit>,
     recipient_all: Arc<Limit>,
     client: Arc<Limit>,
@@ -141,6 +142,7 @@ impl Limits {
         let limit = |quota| Arc::new(Limit::new(quota, clock.clone()));
         Self(Arc::new(Buckets {
             passwords: quotas.passwords,
+            account: limit(quotas.passwords),
             recipient: limit(quotas.recipient),
             recipient_all: limit(quotas.recipient_all),
             client: limit(quotas.client),
@@ -153,6 +155,18 @@ impl Limits {
     #[must_use]
     pub fn passwords(&self) -> Option<Quota> {
         self.0.passwords
+    }
+
+    /// One password check of an account whose table has no column for it.
+    ///
+    /// # Errors
+    ///
+    /// How long to [`Wait`].
+    pub fn account(&self, user_id: &str) -> Result<(), Wait> {
+        self.0
+            .account
+            .charge(&[user_id.as_bytes()])
+            .map(Charge::keep)
     }
 
     /// One request of a client.

@@ -4,45 +4,33 @@
 //! everything the decision was based on, byte for byte. `sea-orm` lives here and in `migrations`.
 
 mod charge;
+mod columns;
 mod connection;
+mod ddl;
+mod layout;
+mod survey;
+mod table;
 mod write;
 
 use std::fmt;
+use std::sync::Arc;
 
-use sea_orm::sea_query::{
-    Expr, ExprTrait, IntoCondition, Query, SelectStatement, SimpleExpr, UpdateStatement,
-};
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, SqlErr, Value};
+use sea_orm::sea_query::{Expr, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, SqlErr};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+pub use columns::{add_missing, missing};
 pub use connection::{ConnectError, ConnectionOptions, Purpose, connect};
+pub use layout::{Extra, Layout, Owner, Preset};
 /// A pool of connections.
 pub use sea_orm::DatabaseConnection as Database;
+pub use survey::{Survey, survey};
+pub use table::Table;
 
 use crate::deadline::Deadline;
-use crate::email_address::EmailAddress;
+use crate::email_address::{EmailAddress, same_address};
 use crate::random;
-
-const TABLE: &str = "users";
-const ID: &str = "id";
-const EMAIL: &str = "email";
-const PASSWORD_HASH: &str = "password_hash";
-const NONCE: &str = "email_change_nonce";
-const UNDO_OPENED_AT: &str = "undo_opened_at";
-const PASSWORDS_TAT: &str = "passwords_tat";
-const UPDATED_AT: &str = "updated_at";
-
-/// Every column the service reads or writes.
-pub const COLUMNS: [&str; 7] = [
-    ID,
-    EMAIL,
-    PASSWORD_HASH,
-    NONCE,
-    UNDO_OPENED_AT,
-    PASSWORDS_TAT,
-    UPDATED_AT,
-];
 
 /// A user's id, as text whatever the column's type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -134,30 +122,58 @@ pub enum DatabaseError {
 #[derive(Clone)]
 pub struct Users {
     db: Database,
+    table: Arc<Table>,
 }
 
 impl Users {
-    /// The table in that database.
+    /// The table in that database, as it was [surveyed](survey()).
     #[must_use]
-    pub fn new(db: Database) -> Self {
-        Self { db }
+    pub fn new(db: Database, table: Table) -> Self {
+        Self {
+            db,
+            table: Arc::new(table),
+        }
     }
 
-    /// The user of that id.
+    /// Whether links are single-use and can be cancelled: whether there is a nonce.
+    #[must_use]
+    pub fn keep_nonce(&self) -> bool {
+        self.table.nonce.is_some()
+    }
+
+    /// Whether a change can be undone: whether its window is remembered.
+    #[must_use]
+    pub fn keep_undo(&self) -> bool {
+        self.table.undo_opened_at.is_some()
+    }
+
+    /// Whether the limit on password checks of an account is kept here, across replicas.
+    #[must_use]
+    pub fn keep_passwords(&self) -> bool {
+        self.table.passwords_tat.is_some()
+    }
+
+    /// The active user of that id.
     ///
     /// # Errors
     ///
     /// [`DatabaseError`].
     pub async fn find(&self, id: &str, deadline: Deadline) -> Result<Option<User>, DatabaseError> {
-        let Some(id) = self.id_value(id) else {
+        let Some(asked) = self.table.id_value(id) else {
             return Ok(None);
         };
-        self.one(select_user().and_where(Expr::col(ID).eq(id)), deadline)
-            .await
+        let mut select = self.table.select();
+        select
+            .and_where(self.table.id_is(&asked))
+            .and_where_option(self.table.is_active());
+        let found = deadline.bound(self.db.query_one(&select)).await??;
+        let found = found.map(|row| self.table.read(&row)).transpose()?;
+        // A collation may find another text than was asked for.
+        Ok(found.filter(|user| self.table.id_value(user.id.as_str()).as_ref() == Some(&asked)))
     }
 
-    /// The user of that address, by ASCII case folding. Our own table holds canonical addresses
-    /// only, so the folded text is found through the plain unique index.
+    /// The active user of that address, by ASCII case folding. Where several have it, the one who
+    /// has it exactly as typed; otherwise nobody.
     ///
     /// # Errors
     ///
@@ -167,15 +183,18 @@ impl Users {
         typed: &str,
         deadline: Deadline,
     ) -> Result<Option<User>, DatabaseError> {
-        let folded = typed.trim().to_ascii_lowercase();
-        self.one(
-            select_user().and_where(Expr::col(EMAIL).eq(folded)),
-            deadline,
-        )
-        .await
+        let typed = typed.trim();
+        if typed.contains('\0') {
+            return Ok(None);
+        }
+        let mut having = self.having(typed, self.table.is_active(), deadline).await?;
+        if having.len() > 1 {
+            having.retain(|user| user.email == typed);
+        }
+        Ok(having.pop().filter(|_| having.is_empty()))
     }
 
-    /// Whose address that is.
+    /// Whose address that is, inactive or not: somebody else's, if anybody else has it.
     ///
     /// # Errors
     ///
@@ -183,12 +202,38 @@ impl Users {
     pub async fn owner_of(
         &self,
         email: &EmailAddress,
+        asking: &UserId,
         deadline: Deadline,
     ) -> Result<Option<UserId>, DatabaseError> {
-        Ok(self
-            .find_by_email(email.as_str(), deadline)
-            .await?
-            .map(|owner| owner.id))
+        let having = self.having(email.as_str(), None, deadline).await?;
+        Ok(owner(having, asking))
+    }
+
+    /// Everybody whose address that is.
+    async fn having(
+        &self,
+        email: &str,
+        condition: Option<Expr>,
+        deadline: Deadline,
+    ) -> Result<Vec<User>, DatabaseError> {
+        let select = self.select_having(email, condition);
+        let rows = deadline.bound(self.db.query_all(&select)).await??;
+        self.read_having(&rows, email)
+    }
+
+    fn select_having(&self, email: &str, condition: Option<Expr>) -> SelectStatement {
+        let mut select = self.table.select();
+        select
+            .and_where(self.table.address_may_be(&email.to_ascii_lowercase()))
+            .and_where_option(condition);
+        select
+    }
+
+    fn read_having(&self, rows: &[QueryResult], email: &str) -> Result<Vec<User>, DatabaseError> {
+        let users: Result<Vec<User>, DbErr> = rows.iter().map(|row| self.table.read(row)).collect();
+        let mut users = users?;
+        users.retain(|user| same_address(&user.email, email));
+        Ok(users)
     }
 
     /// The guarded write: changes exactly the row that was read, or nothing.
@@ -203,22 +248,23 @@ impl Users {
         change: &Change<'_>,
         deadline: Deadline,
     ) -> Result<Replaced, DatabaseError> {
-        let Some(id) = self.id_value(read.id.as_str()) else {
+        let Some(id) = self.table.id_value(read.id.as_str()) else {
             return Ok(Replaced::Stale);
         };
-        let mut statement = update(&id);
-        statement
-            .value(NONCE, change.nonce)
-            .value(UNDO_OPENED_AT, change.undo_opened_at)
-            .value(UPDATED_AT, Expr::current_timestamp())
-            .cond_where(is(EMAIL, Some(read.email.as_str())))
-            .cond_where(is(PASSWORD_HASH, Some(read.password_hash.as_str())))
-            .cond_where(is(NONCE, read.nonce))
-            .cond_where(is(UNDO_OPENED_AT, read.undo_opened_at));
-        if let Some(email) = change.email {
-            statement.value(EMAIL, email);
-        }
-        match self.write(&statement, deadline).await {
+        let statement = self.table.replace(&id, read, change);
+        let written = match change.email {
+            Some(email) if !self.table.unique => {
+                let Some(written) = self
+                    .write_if_free(&statement, email, &read.id, deadline)
+                    .await?
+                else {
+                    return Ok(Replaced::EmailTaken);
+                };
+                Ok(written)
+            }
+            _ => self.write(&statement, deadline).await,
+        };
+        match written {
             Ok(0) => Ok(Replaced::Stale),
             Ok(_) => Ok(Replaced::Done),
             Err(DatabaseError::Failed(error)) if is_unique_violation(&error) => {
@@ -228,7 +274,7 @@ impl Users {
         }
     }
 
-    /// Adds a user; `false` if the address is taken.
+    /// Adds a user to our own table; `false` if the address is taken.
     ///
     /// # Errors
     ///
@@ -240,13 +286,22 @@ impl Users {
         deadline: Deadline,
     ) -> Result<bool, DatabaseError> {
         let id = Uuid::now_v7().to_string();
-        let Some(id) = self.id_value(&id) else {
-            unreachable!("a UUID is a valid id")
+        let Some(id) = self.table.id_value(&id) else {
+            unreachable!("the ids of our own table are UUIDs")
         };
+        let layout = &self.table.layout;
         let mut insert = Query::insert();
         insert
-            .into_table(TABLE)
-            .columns([ID, EMAIL, PASSWORD_HASH, NONCE])
+            .into_table(self.table.target())
+            .columns(
+                [
+                    &layout.id,
+                    &layout.email,
+                    &layout.password,
+                    &layout.nonce.name,
+                ]
+                .map(|name| self.table.name(name)),
+            )
             .values_panic([
                 id.into(),
                 email.as_str().into(),
@@ -260,76 +315,28 @@ impl Users {
         }
     }
 
-    /// Whether the database answers and the table has every column we need: for readiness and
-    /// `check`.
+    /// Whether the database answers and the table still has every column we need: for readiness.
     ///
     /// # Errors
     ///
     /// [`DatabaseError`] if it does not.
     pub async fn probe(&self, deadline: Deadline) -> Result<(), DatabaseError> {
-        let mut probe = Query::select();
-        // Qualified: SQLite takes a bare name that it does not know for a text.
-        probe
-            .columns(COLUMNS.map(|column| (TABLE, column)))
-            .from(TABLE)
-            .limit(0);
-        deadline.bound(self.db.query_one(&probe)).await??;
+        deadline
+            .bound(self.db.query_one(&self.table.probe()))
+            .await??;
         Ok(())
     }
+}
 
-    async fn one(
-        &self,
-        select: &SelectStatement,
-        deadline: Deadline,
-    ) -> Result<Option<User>, DatabaseError> {
-        let row = deadline.bound(self.db.query_one(select)).await??;
-        Ok(row.map(|row| read_user(&row)).transpose()?)
+/// Somebody else, if anybody else is among them.
+fn owner(having: Vec<User>, asking: &UserId) -> Option<UserId> {
+    let mut ids = having.into_iter().map(|user| user.id);
+    let first = ids.next()?;
+    if first == *asking {
+        ids.next().or(Some(first))
+    } else {
+        Some(first)
     }
-
-    /// The id in the column's own type: PostgreSQL refuses to compare a uuid with text. `None` if
-    /// the text cannot be an id of this table.
-    fn id_value(&self, id: &str) -> Option<Value> {
-        let uuid = Uuid::try_parse(id).ok()?;
-        Some(match self.db.get_database_backend() {
-            DbBackend::Postgres => uuid.into(),
-            _ => uuid.to_string().into(),
-        })
-    }
-}
-
-fn select_user() -> SelectStatement {
-    let mut select = Query::select();
-    select
-        .expr_as(Expr::col(ID).cast_as("text"), ID)
-        .columns([EMAIL, PASSWORD_HASH, NONCE, UNDO_OPENED_AT])
-        .from(TABLE);
-    select
-}
-
-fn read_user(row: &QueryResult) -> Result<User, DbErr> {
-    Ok(User {
-        id: UserId(row.try_get("", ID)?),
-        email: row.try_get("", EMAIL)?,
-        password_hash: Zeroizing::new(row.try_get("", PASSWORD_HASH)?),
-        nonce: row.try_get("", NONCE)?,
-        undo_opened_at: row.try_get("", UNDO_OPENED_AT)?,
-    })
-}
-
-fn update(id: &Value) -> UpdateStatement {
-    let mut update = Query::update();
-    update.table(TABLE).and_where(Expr::col(ID).eq(id.clone()));
-    update
-}
-
-/// A NULL-safe comparison with a value that is known: NULL is a value too.
-fn is<V: Into<Value>>(column: &'static str, value: Option<V>) -> impl IntoCondition {
-    let column = Expr::col(column);
-    let comparison: SimpleExpr = match value {
-        Some(value) => column.eq(Expr::val(value)),
-        None => column.is_null(),
-    };
-    comparison
 }
 
 fn is_unique_violation(error: &DbErr) -> bool {

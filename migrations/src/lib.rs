@@ -6,14 +6,17 @@
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 
 mod m0001_users;
 
 /// An arbitrary number that no other application is likely to lock: "readdres" in ASCII.
 const ADVISORY_LOCK: i64 = 0x7265_6164_6472_6573;
+/// MariaDB and MySQL lock a name, for the whole server: the database's own is part of it. 60 s.
+const TAKE_LOCK: &str = "DO GET_LOCK(CONCAT('readdress:', LEFT(DATABASE(), 50)), 60)";
+const GIVE_LOCK: &str = "DO RELEASE_LOCK(CONCAT('readdress:', LEFT(DATABASE(), 50)))";
 
 struct Migrator;
 
@@ -33,7 +36,8 @@ impl MigratorTrait for Migrator {
 ///
 /// # Errors
 ///
-/// Passes on what the database says; then nothing was changed.
+/// Passes on what the database says; then nothing was changed, except in MariaDB and MySQL: they
+/// commit each change of a table by itself, and running it again goes on from there.
 pub async fn up(db: &DatabaseConnection) -> Result<usize, DbErr> {
     let options = TransactionOptions {
         // A deferred transaction would take the write lock too late, and fail instead of waiting.
@@ -41,14 +45,27 @@ pub async fn up(db: &DatabaseConnection) -> Result<usize, DbErr> {
         ..TransactionOptions::default()
     };
     let transaction = db.begin_with_options(options).await?;
-    if transaction.get_database_backend() == DbBackend::Postgres {
+    let backend = transaction.get_database_backend();
+    if backend == DbBackend::Postgres {
         transaction
             .execute_unprepared(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
             .await?;
+    } else if backend == DbBackend::MySql {
+        // Of this connection, which the transaction keeps for us; its own end does not matter here.
+        transaction.execute_unprepared(TAKE_LOCK).await?;
     }
-    let missing = Migrator::get_pending_migrations(&transaction).await?.len();
-    Migrator::up(&transaction, None).await?;
+    let applied = apply(&transaction).await;
+    if backend == DbBackend::MySql {
+        transaction.execute_unprepared(GIVE_LOCK).await?;
+    }
+    let applied = applied?;
     transaction.commit().await?;
+    Ok(applied)
+}
+
+async fn apply(transaction: &DatabaseTransaction) -> Result<usize, DbErr> {
+    let missing = Migrator::get_pending_migrations(transaction).await?.len();
+    Migrator::up(transaction, None).await?;
     Ok(missing)
 }
 

@@ -1,13 +1,14 @@
 //! `readdress check`: tries what `serve` will need, and says what is wrong and how to mend it.
 
-use super::{Failure, connect};
+use super::{Failure, connect, survey};
 use crate::clock::Clock;
-use crate::config::{Common, Production, Reader};
+use crate::config::{Common, DatabaseSettings, Production, Reader};
 use crate::deadline::Deadline;
 use crate::email_change::chain;
+use crate::finding::Finding;
 use crate::mailer::{Mailer, Smtp};
 use crate::server::Pages;
-use crate::users::{Purpose, Users};
+use crate::users::Purpose;
 
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
@@ -22,8 +23,15 @@ pub(super) async fn run() -> Result<(), Failure> {
     good("keys", &format!("{} in the ring", production.keys.count()));
 
     let mut wrong = 0;
-    match database(&production).await {
-        Ok(()) => good("database", "answers, and the table has every column"),
+    match database(&production.database).await {
+        Ok(findings) => {
+            if !findings.iter().any(|finding| finding.grave) {
+                good("database", "answers, and the users table can be used");
+            }
+            for finding in &findings {
+                told("database", finding, &mut wrong);
+            }
+        }
         Err(failure) => bad("database", &failure, &mut wrong),
     }
     if let Some(root) = &common.web_root {
@@ -54,14 +62,11 @@ pub(super) async fn run() -> Result<(), Failure> {
     }
 }
 
-async fn database(production: &Production) -> Result<(), Failure> {
-    let database = connect(&production.database, Purpose::Look).await?;
-    let pending = readdress_migrations::pending(&database).await;
-    let pending = pending.map_err(|error| Failure::Database(chain(&error)))?;
-    if !pending.is_empty() {
-        return Err(Failure::NotMigrated);
-    }
-    Ok(Users::new(database).probe(Deadline::of_request()).await?)
+/// Connects as `serve` does, and looks at the table.
+async fn database(settings: &DatabaseSettings) -> Result<Vec<Finding>, Failure> {
+    connect(settings, Purpose::Serve).await?;
+    let database = connect(settings, Purpose::Look).await?;
+    Ok(survey(&database, settings).await?.findings)
 }
 
 fn good(what: &str, finding: &str) {
@@ -71,4 +76,12 @@ fn good(what: &str, finding: &str) {
 fn bad(what: &str, failure: &Failure, wrong: &mut usize) {
     *wrong += 1;
     println!("FAIL  {what}: {failure}");
+}
+
+fn told(what: &str, finding: &Finding, wrong: &mut usize) {
+    if finding.grave {
+        *wrong += 1;
+    }
+    let label = if finding.grave { "FAIL " } else { "note " };
+    println!("{label} {what}: {finding}");
 }

@@ -21,7 +21,7 @@ use crate::keys::{self, KeyRing};
 use crate::mailer::{Folder, Mailer, Sender};
 use crate::password::{self, Password};
 use crate::server::{self, Pages, PagesError};
-use crate::users::{self, ConnectionOptions, Purpose, Users};
+use crate::users::{self, ConnectionOptions, Layout, Owner, Purpose, Users};
 
 /// Where `make run` builds the pages, below the current directory.
 const BUILT_PAGES: &str = "web/dist";
@@ -51,8 +51,8 @@ pub(super) async fn run() -> Result<(), Failure> {
     let data = Path::new(DATA);
     std::fs::create_dir_all(data)?;
     let mailbox = fresh_mailbox(&data.join("mails"))?;
-    let database = fresh_database(&data.join("users.db")).await?;
-    add_demo_user(&Users::new(database.clone())).await?;
+    let users = fresh_users(&data.join("users.db")).await?;
+    add_demo_user(&users).await?;
 
     let clock = Clock::System;
     let sender: Sender = SENDER
@@ -70,7 +70,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         mailer: Mailer::folder(mailbox.clone(), sender, clock.clone()),
         clock,
         app_url,
-        database,
+        users,
     })?;
     greet(address, pages.is_some());
     let routes = dev::routes(&mailbox, &format!("http://{address}"), pages);
@@ -91,7 +91,7 @@ fn fresh_mailbox(path: &Path) -> Result<Folder, Failure> {
     Ok(folder)
 }
 
-async fn fresh_database(file: &Path) -> Result<users::Database, Failure> {
+async fn fresh_users(file: &Path) -> Result<Users, Failure> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = file.as_os_str().to_owned();
         name.push(suffix);
@@ -103,13 +103,18 @@ async fn fresh_database(file: &Path) -> Result<users::Database, Failure> {
     let options = ConnectionOptions {
         max_connections: 4,
         purpose: Purpose::Migrate,
+        owner: Owner::Readdress,
     };
     let database = users::connect(&format!("sqlite://{}", file.display()), options)
         .await
         .map_err(|error| Failure::Connect(chain(&error)))?;
     let migrated = readdress_migrations::up(&database).await;
     migrated.map_err(|error| Failure::Database(chain(&error)))?;
-    Ok(database)
+    let survey = users::survey(&database, &Layout::own(), false).await?;
+    let Some(table) = survey.table else {
+        return Err(Failure::Table(survey.findings));
+    };
+    Ok(Users::new(database, table))
 }
 
 async fn add_demo_user(users: &Users) -> Result<(), Failure> {

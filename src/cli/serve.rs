@@ -2,14 +2,12 @@
 
 use tokio::net::TcpListener;
 
-use super::{Failure, connect, start_log, stop_signal};
+use super::{Failure, open_users, start_log, stop_signal};
 use crate::app::{App, Blueprint};
 use crate::clock::Clock;
 use crate::config::{Common, Production, Reader};
-use crate::email_change::chain;
 use crate::mailer::{Mailer, Smtp};
 use crate::server::{self, Pages};
-use crate::users::Purpose;
 
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
@@ -22,13 +20,7 @@ pub(super) async fn run() -> Result<(), Failure> {
     };
 
     let pages = common.web_root.as_deref().map(Pages::read).transpose()?;
-    let database = connect(&production.database, Purpose::Serve).await?;
-    let pending = readdress_migrations::pending(&database).await;
-    let pending = pending.map_err(|error| Failure::Database(chain(&error)))?;
-    if !pending.is_empty() {
-        return Err(Failure::NotMigrated);
-    }
-
+    let users = open_users(&production.database).await?;
     let clock = Clock::System;
     let smtp = Smtp::new(production.smtp, production.smtp_connections);
     let app = App::build(Blueprint {
@@ -42,7 +34,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         sign_in: common.sign_in,
         quotas: common.quotas,
         password_threads: common.password_threads,
-        database,
+        users,
     })?;
     let stop = stop_signal()?;
     let listener = TcpListener::bind(common.listen)

@@ -2,16 +2,22 @@
 
 use std::io::{BufRead, IsTerminal, stdin};
 
-use super::{Failure, configured_database};
+use super::{Failure, database_settings, open_users};
 use crate::deadline::Deadline;
 use crate::email_address::EmailAddress;
 use crate::password::{self, Password};
-use crate::users::{Purpose, Users};
+use crate::users::Owner;
 
 pub(super) async fn add(email: &str) -> Result<(), Failure> {
     let email = EmailAddress::parse(email)
         .map_err(|error| Failure::Refused(format!("the address is {error}")))?;
-    let users = Users::new(configured_database(Purpose::Serve).await?);
+    let settings = database_settings()?;
+    if settings.layout.owner == Owner::Application {
+        return Err(Failure::Refused(
+            "the users table is the application's: add users there".to_owned(),
+        ));
+    }
+    let users = open_users(&settings).await?;
     let hash =
         password::hash(&read_password()?).map_err(|error| Failure::Refused(error.to_string()))?;
     if users.add(&email, &hash, Deadline::of_request()).await? {

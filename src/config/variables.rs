@@ -45,7 +45,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "READDRESS_DATABASE_URL",
-        "`postgres://user:password@host/database` or `sqlite:///path/to/file.db`",
+        "`postgres://user:password@host/database`, `mysql://user:password@host/database` (MariaDB, MySQL) or `sqlite:///path/to/file.db`",
     ),
     secret(
         "READDRESS_SMTP_URL",
@@ -55,6 +55,57 @@ pub const VARIABLES: &[Variable] = &[
         "READDRESS_MAIL_FROM",
         "required",
         "The sender: an address, or `Name <address>`",
+    ),
+    variable(
+        "READDRESS_USERS_PRESET",
+        "none",
+        "Whose users table it is: `django`, `laravel`, `devise` or `phoenix`. With this or any other variable about it, the table is the application's; with none, it is the service's own",
+    ),
+    variable(
+        "READDRESS_USERS_TABLE",
+        "users",
+        "The table, or `schema.table`",
+    ),
+    variable("READDRESS_USERS_ID", "id", "The column of the primary key"),
+    variable(
+        "READDRESS_USERS_EMAIL",
+        "email",
+        "The column of the address",
+    ),
+    variable(
+        "READDRESS_USERS_PASSWORD",
+        "password_hash",
+        "The column of the password hash",
+    ),
+    variable(
+        "READDRESS_USERS_ACTIVE",
+        "none",
+        "The column that says whether an account is active; without one, all are",
+    ),
+    variable(
+        "READDRESS_USERS_NONCE",
+        "email_change_nonce",
+        "A bigint that makes links single-use and cancellable. This and the next two are used where they are there; once named, they must be",
+    ),
+    variable(
+        "READDRESS_USERS_UNDO_OPENED_AT",
+        "undo_opened_at",
+        "A bigint that makes a change be undone",
+    ),
+    variable(
+        "READDRESS_USERS_PASSWORDS_TAT",
+        "passwords_tat",
+        "A bigint that makes `READDRESS_LIMIT_PASSWORDS` hold across replicas",
+    ),
+    variable(
+        "READDRESS_USERS_ALSO_SET",
+        "none",
+        "Columns that carry the address too, separated by commas; changed with it in the rows in which they do",
+    ),
+    variable(
+        "READDRESS_ALLOW_NON_UNIQUE",
+        "no",
+        "`yes` accepts a table in which nothing keeps two accounts from having one address",
     ),
     variable(
         "READDRESS_LISTEN",

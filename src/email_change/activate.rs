@@ -7,6 +7,7 @@
 use tracing::Span;
 
 use super::link::{Activate, Link};
+use super::mail::WayBack;
 use super::{Caller, Defect, EmailChange, LinkRefused};
 use crate::email_address::{EmailAddress, masked};
 use crate::mailer::{DeliveryError, Mail};
@@ -80,7 +81,11 @@ impl EmailChange {
         // What we signed was canonical; parsing it again only brings the type back.
         let new_email =
             EmailAddress::parse(&link.claims().new_email).map_err(|_| LinkRefused::Invalid)?;
-        match self.users.owner_of(&new_email, caller.deadline).await? {
+        let owner = self
+            .users
+            .owner_of(&new_email, &user.id, caller.deadline)
+            .await?;
+        match owner {
             None => {}
             // Since the row was read, another press of this button was faster.
             Some(owner) if owner == user.id => return self.overtaken(caller, &link).await,
@@ -105,18 +110,27 @@ impl EmailChange {
         user: &User,
     ) -> Result<Notice, Defect> {
         let when = self.circumstances(caller);
+        if !self.users.keep_undo() {
+            return Ok(Notice {
+                mail: self.letters.changing(&user.email, &WayBack::None, when)?,
+                opens: None,
+            });
+        }
         if user
             .undo_opened_at
             .is_some_and(|opened_at| self.links.window_runs(opened_at))
         {
             return Ok(Notice {
-                mail: self.letters.changing(&user.email, None, when)?,
+                mail: self
+                    .letters
+                    .changing(&user.email, &WayBack::Earlier, when)?,
                 opens: None,
             });
         }
         let undo = self.links.issue_undo(user, link.claims().opened_at)?;
-        let link_and_end = Some((undo.token.as_str(), undo.expires_at));
-        let mail = self.letters.changing(&user.email, link_and_end, when)?;
+        let mail = self
+            .letters
+            .changing(&user.email, &WayBack::Link(undo), when)?;
         Ok(Notice {
             mail,
             opens: Some(link.claims().opened_at),

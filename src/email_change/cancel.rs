@@ -22,6 +22,9 @@ pub enum CancelError {
     /// See [`DatabaseError`].
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The users table has no nonce: there is nothing that would stop a link.
+    #[error("no change can be cancelled here")]
+    NotOffered,
     /// Other writes were faster three times in a row.
     #[error("the account is changing too fast")]
     Contended,
@@ -37,6 +40,9 @@ impl EmailChange {
     ///
     /// [`CancelError`].
     pub async fn cancel(&self, caller: &Caller, token: &str) -> Result<(), CancelError> {
+        if !self.users.keep_nonce() {
+            return Err(CancelError::NotOffered);
+        }
         let link = self
             .links
             .check::<Cancel>(token)

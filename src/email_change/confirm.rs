@@ -74,8 +74,12 @@ impl EmailChange {
         Span::current().record("kid", link.kid());
         let new_email = EmailAddress::parse(new_email)?;
         let user = self.user_of(link.user_id(), caller.deadline).await??;
-        let next_nonce = link.next_nonce(&user, &new_email);
-        let repeated = user.nonce == Some(next_nonce);
+        // Without a nonce to spend, the link holds until address or password change.
+        let next_nonce = self
+            .users
+            .keep_nonce()
+            .then(|| link.next_nonce(&user, &new_email));
+        let repeated = next_nonce.is_some() && user.nonce == next_nonce;
         if !repeated && !link.holds(&user) {
             return Err(LinkRefused::Used.into());
         }
@@ -91,7 +95,10 @@ impl EmailChange {
             .map_err(limited)?;
         verify(place, password, &user.password_hash).await?;
 
-        let owner = self.users.owner_of(&new_email, caller.deadline).await?;
+        let owner = self
+            .users
+            .owner_of(&new_email, &user.id, caller.deadline)
+            .await?;
         let activate = self
             .links
             .issue_activate(&user, next_nonce, &new_email, link.issued_at());
@@ -108,7 +115,7 @@ impl EmailChange {
         self.to_the_end(async move {
             flow.send(mail, deadline).await?;
             charges.into_iter().for_each(Charge::keep);
-            if !repeated {
+            if let Some(next_nonce) = next_nonce.filter(|_| !repeated) {
                 flow.advance(&user, next_nonce, deadline).await?;
             }
             tracing::info!(user_id = %user.id, sent_to = masked(sent_to.as_str()), kid = link.kid(), repeated, "email_change.confirmed");

@@ -49,16 +49,17 @@ impl Links {
         self.issue(user, self.end_of::<Cancel>(), Cancel { fp })
     }
 
-    /// A link to *activate* `new_email` with. It holds once the row's nonce is `next_nonce`.
+    /// A link to *activate* `new_email` with. It holds once the row's nonce is `next_nonce`; in a
+    /// table without a nonce, at once.
     #[must_use]
     pub fn issue_activate(
         &self,
         user: &User,
-        next_nonce: i64,
+        next_nonce: Option<i64>,
         new_email: &EmailAddress,
         opened_at: i64,
     ) -> Issued {
-        let fp = fingerprint(self.keys().signing(), user, Some(next_nonce));
+        let fp = fingerprint(self.keys().signing(), user, next_nonce);
         let claims = Activate {
             fp,
             new_email: new_email.to_string(),
@@ -211,7 +212,7 @@ mod tests {
         [
             links.issue_confirm(&user()).token,
             links
-                .issue_activate(&user(), 8, &new_email, 1_800_000_000)
+                .issue_activate(&user(), Some(8), &new_email, 1_800_000_000)
                 .token,
             links.issue_cancel(&user()).token,
             links

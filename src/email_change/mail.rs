@@ -6,6 +6,7 @@
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
+use super::link::Issued;
 use crate::clock::for_people;
 use crate::email_address::{EmailAddress, masked};
 use crate::mailer::Mail;
@@ -56,6 +57,16 @@ pub struct Circumstances {
     pub at: i64,
     /// The client address.
     pub from: std::net::IpAddr,
+}
+
+/// How a change can be taken back.
+pub enum WayBack {
+    /// With this link.
+    Link(Issued),
+    /// With the link in the notice about the change that opened the window now running.
+    Earlier,
+    /// Not at all: the users table has no place to remember it.
+    None,
 }
 
 /// Writes the mails.
@@ -127,7 +138,7 @@ impl Letters {
         to: &str,
         confirm: &str,
         expires_at: i64,
-        cancel: &str,
+        cancel: Option<&str>,
         when: Circumstances,
     ) -> Result<Mail, TemplateError> {
         self.render(
@@ -135,7 +146,7 @@ impl Letters {
             to,
             context! {
                 link => with_token(&self.links.confirm, confirm),
-                cancel_link => with_token(&self.links.cancel, cancel),
+                cancel_link => cancel.map(|token| with_token(&self.links.cancel, token)),
                 expires => for_people(expires_at),
                 asked => for_people(when.at),
                 client => when.from.to_string(),
@@ -179,8 +190,7 @@ impl Letters {
         )
     }
 
-    /// To the old address, before it is replaced; `undo` is the link and its end, if this change
-    /// opens a window.
+    /// To the old address, before it is replaced.
     ///
     /// # Errors
     ///
@@ -188,15 +198,20 @@ impl Letters {
     pub fn changing(
         &self,
         to: &str,
-        undo: Option<(&str, i64)>,
+        way_back: &WayBack,
         when: Circumstances,
     ) -> Result<Mail, TemplateError> {
+        let undo = match way_back {
+            WayBack::Link(undo) => Some(undo),
+            WayBack::Earlier | WayBack::None => None,
+        };
         self.render(
             "changing",
             to,
             context! {
-                undo_link => undo.map(|(token, _)| with_token(&self.links.undo, token)),
-                undo_until => undo.map(|(_, until)| for_people(until)),
+                undo_link => undo.map(|undo| with_token(&self.links.undo, &undo.token)),
+                undo_until => undo.map(|undo| for_people(undo.expires_at)),
+                changed_before => matches!(way_back, WayBack::Earlier),
                 asked => for_people(when.at),
                 client => when.from.to_string(),
             },

@@ -49,14 +49,17 @@ impl EmailChange {
         verify(place, password, &user.password_hash).await?;
 
         let confirm = self.links.issue_confirm(user);
-        let cancel = self.links.issue_cancel(user);
+        let cancel = self
+            .users
+            .keep_nonce()
+            .then(|| self.links.issue_cancel(user));
         let mail = self
             .letters
             .confirm(
                 &user.email,
                 &confirm.token,
                 confirm.expires_at,
-                &cancel.token,
+                cancel.as_ref().map(|link| link.token.as_str()),
                 self.circumstances(caller),
             )
             .map_err(Defect::from)?;

@@ -45,6 +45,9 @@ pub enum UndoError {
     /// See [`DatabaseError`].
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// The users table does not remember windows.
+    #[error("no change can be undone here")]
+    NotOffered,
     /// Other writes were faster three times in a row.
     #[error("the account is changing too fast")]
     Contended,
@@ -65,6 +68,9 @@ impl EmailChange {
         token: &str,
         password: Password,
     ) -> Result<Undone, UndoError> {
+        if !self.users.keep_undo() {
+            return Err(UndoError::NotOffered);
+        }
         let link = self.links.check::<Undo>(token).map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
         let old = link.open().map_err(LinkRefused::from)?;

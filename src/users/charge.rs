@@ -3,7 +3,7 @@
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
-use super::{DatabaseError, ID, PASSWORDS_TAT, TABLE, UserId, Users, update};
+use super::{DatabaseError, UserId, Users};
 use crate::deadline::Deadline;
 use crate::limits::{Quota, Wait};
 
@@ -21,36 +21,39 @@ impl Users {
         now: i64,
         deadline: Deadline,
     ) -> Result<Result<(), Wait>, DatabaseError> {
-        let (Some(quota), Some(id_value)) = (quota, self.id_value(id.as_str())) else {
+        let table = &self.table;
+        let (Some(quota), Some(id_value), Some(column)) =
+            (quota, table.id_value(id.as_str()), &table.passwords_tat)
+        else {
             return Ok(Ok(()));
         };
-        let tat = || Expr::col(PASSWORDS_TAT);
+        let tat = || Expr::col(table.name(column));
         let charged = Expr::case(tat().gt(now), tat().add(quota.interval()))
             .finally(now.saturating_add(quota.interval()));
-        let mut charge = update(&id_value);
+        let mut charge = table.update(&id_value);
         charge
-            .value(PASSWORDS_TAT, charged)
+            .value(table.name(column), charged)
             .cond_where(tat().is_null().or(tat().lte(quota.latest_admissible(now))));
         if self.write(&charge, deadline).await? > 0 {
             return Ok(Ok(()));
         }
 
         let mut read = Query::select();
-        read.column(PASSWORDS_TAT)
-            .from(TABLE)
-            .and_where(Expr::col(ID).eq(id_value.clone()));
+        read.column(table.name(column))
+            .from(table.target())
+            .and_where(table.id_is(&id_value));
         let Some(row) = deadline.bound(self.db.query_one(&read)).await?? else {
             return Ok(Ok(()));
         };
-        let found: Option<i64> = row.try_get("", PASSWORDS_TAT)?;
+        let found: Option<i64> = row.try_get("", column)?;
         let (Some(found), latest) = (found, quota.latest(now)) else {
             return Ok(Err(quota.wait(now, now)));
         };
         if found > latest {
             // Written by a clock that was ahead, or by hand: never read as later than one period.
-            let mut clamp = update(&id_value);
+            let mut clamp = table.update(&id_value);
             clamp
-                .value(PASSWORDS_TAT, latest)
+                .value(table.name(column), latest)
                 .cond_where(tat().eq(found));
             self.write(&clamp, deadline).await?;
         }

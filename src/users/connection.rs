@@ -8,7 +8,8 @@
 //! transaction mode, stick to whichever server connection happened to run it; `SET LOCAL` needs a
 //! transaction, and with it two more round trips a statement. A pooler that knows no such startup
 //! parameter refuses it or drops it: then the role has to carry the setting, and whether it does is
-//! asked before anything is served.
+//! asked before anything is served. MariaDB and MySQL are told by a `SET` on each new connection;
+//! SQLite's only wait is for its lock.
 
 use std::time::Duration;
 
@@ -16,10 +17,13 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
-    Statement,
+    Statement, TryGetableMany,
 };
+use sqlx::{AssertSqlSafe, Executor};
 use tokio::net::TcpStream;
 use url::Url;
+
+use super::layout::Owner;
 
 /// The longest wait for a free connection; the default of 30 s would outlive the request.
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -42,6 +46,8 @@ pub struct ConnectionOptions {
     pub max_connections: u32,
     /// What they are for.
     pub purpose: Purpose,
+    /// Whose table it is that they lead to: of an application's SQLite file nothing is changed.
+    pub owner: Owner,
 }
 
 /// What connections are for.
@@ -68,6 +74,9 @@ pub enum ConnectError {
     /// There is no such SQLite file, or it is not ours to open.
     #[error("the file is not there or cannot be opened: `readdress migrate up` makes it")]
     NoFile,
+    /// A replica that follows another server.
+    #[error("this server only reads: it is a standby, or was set to; name the primary")]
+    Standby,
     /// What stands between us and the database does not pass on the limit of a statement.
     #[error(
         "statements have no time limit: set one for the role, `ALTER ROLE {0} SET statement_timeout = '{ms}ms'`, and reconnect the pooler",
@@ -81,7 +90,8 @@ pub enum ConnectError {
 
 /// Connects and proves that the database answers.
 ///
-/// A SQLite file is put into WAL mode: readers never wait for the one writer.
+/// Our own SQLite file is put into WAL mode: readers never wait for the one writer. That stays in
+/// the file, so the mode of an application's is its own business.
 ///
 /// # Errors
 ///
@@ -102,13 +112,27 @@ pub async fn connect(
         // Poolers refuse this startup parameter; we read no floating-point number.
         .map_sqlx_postgres_opts(|postgres| postgres.extra_float_digits(None))
         .map_sqlx_sqlite_opts(move |sqlite| {
-            sqlite
+            let sqlite = sqlite
                 .create_if_missing(options.purpose == Purpose::Migrate)
-                .journal_mode(SqliteJournalMode::Wal)
-                .synchronous(SqliteSynchronous::Normal)
-                .busy_timeout(STATEMENT)
+                .busy_timeout(STATEMENT);
+            match options.owner {
+                Owner::Readdress => sqlite
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Normal),
+                Owner::Application => sqlite,
+            }
         });
     let limited = options.purpose == Purpose::Serve;
+    if limited {
+        connect.map_sqlx_mysql_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    let limit = AssertSqlSafe(mysql_limit());
+                    connection.execute(limit).await.map(drop)
+                })
+            })
+        });
+    }
     let connected = if limited {
         open_limited(connect).await
     } else {
@@ -118,8 +142,10 @@ pub async fn connect(
         Ok(db) => db,
         Err(error) => return Err(explain(error, &parsed).await),
     };
-    if limited && db.get_database_backend() == DbBackend::Postgres {
-        assert_limited(&db).await?;
+    match db.get_database_backend() {
+        DbBackend::Postgres => assert_postgres(&db, limited).await?,
+        DbBackend::MySql => assert_mysql(&db).await?,
+        _ => {}
     }
     Ok(db)
 }
@@ -142,21 +168,54 @@ async fn open_limited(options: ConnectOptions) -> Result<DatabaseConnection, DbE
     }
 }
 
-/// Asks what limit the database really keeps.
-async fn assert_limited(db: &DatabaseConnection) -> Result<(), ConnectError> {
-    const SQL: &str = "SELECT CAST(current_user AS text), CAST(setting AS bigint) \
+/// A lock is waited for in whole seconds. `max_statement_time` is MariaDB's alone (the comment is
+/// code to it); MySQL bounds no write but by its wait for locks.
+fn mysql_limit() -> String {
+    let locks = STATEMENT.as_secs();
+    let whole = STATEMENT.as_secs_f64();
+    format!(
+        "SET SESSION innodb_lock_wait_timeout = {locks}, lock_wait_timeout = {locks} /*M! , max_statement_time = {whole} */"
+    )
+}
+
+/// Asks whether the server writes, and what limit it really keeps.
+async fn assert_postgres(db: &DatabaseConnection, limited: bool) -> Result<(), ConnectError> {
+    const SQL: &str = "SELECT CAST(current_user AS text), CAST(setting AS bigint), \
+                       pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' \
                        FROM pg_settings WHERE name = 'statement_timeout'";
-    let ask = Statement::from_string(DbBackend::Postgres, SQL);
-    let row = db.query_one_raw(ask).await.map_err(ConnectError::Refused)?;
-    let Some(row) = row else { return Ok(()) };
-    let read = || Ok((row.try_get_by_index(0)?, row.try_get_by_index(1)?));
-    let (role, milliseconds): (String, i64) = read().map_err(ConnectError::Refused)?;
-    let limit = i64::try_from(STATEMENT.as_millis()).unwrap_or(i64::MAX);
-    if (1..=limit).contains(&milliseconds) {
-        Ok(())
-    } else {
-        Err(ConnectError::Unlimited(role))
+    let Some((role, milliseconds, reads_only)) = ask::<(String, i64, bool)>(db, SQL).await? else {
+        return Ok(());
+    };
+    if reads_only {
+        return Err(ConnectError::Standby);
     }
+    let limit = i64::try_from(STATEMENT.as_millis()).unwrap_or(i64::MAX);
+    if limited && !(1..=limit).contains(&milliseconds) {
+        return Err(ConnectError::Unlimited(role));
+    }
+    Ok(())
+}
+
+async fn assert_mysql(db: &DatabaseConnection) -> Result<(), ConnectError> {
+    match ask::<(i64,)>(db, "SELECT CAST(@@GLOBAL.read_only AS SIGNED)").await? {
+        Some((0,)) | None => Ok(()),
+        Some(_) => Err(ConnectError::Standby),
+    }
+}
+
+async fn ask<T: TryGetableMany>(
+    db: &DatabaseConnection,
+    sql: &str,
+) -> Result<Option<T>, ConnectError> {
+    let question = Statement::from_string(db.get_database_backend(), sql);
+    let row = db.query_one_raw(question).await;
+    let row = row.map_err(ConnectError::Refused)?;
+    let read = row.map(|row| T::try_get_many_by_index(&row).map_err(DbErr::from));
+    read.transpose().map_err(ConnectError::Refused)
+}
+
+fn default_port(url: &Url) -> u16 {
+    if url.scheme() == "mysql" { 3306 } else { 5432 }
 }
 
 fn code_of(error: &DbErr) -> Option<String> {
@@ -179,7 +238,7 @@ async fn explain(error: DbErr, url: &Url) -> ConnectError {
                 .host_str()
                 .unwrap_or("localhost")
                 .trim_matches(['[', ']']);
-            match TcpStream::connect((host, url.port().unwrap_or(5432))).await {
+            match TcpStream::connect((host, url.port().unwrap_or(default_port(url)))).await {
                 Err(unreachable) => ConnectError::Unreachable(unreachable),
                 Ok(_) => ConnectError::Refused(error),
             }

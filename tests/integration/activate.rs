@@ -151,7 +151,7 @@ story! {
         let activate = app.activate_link(&ann, "ann@new.example").await;
         app.smtp.fault(Fault::RefuseRecipient("550 5.1.1 no such user"));
         assert_eq!(app.activate(&activate).await.ok(200)["status"], "activated");
-        assert_eq!(app.database.text("SELECT CAST(undo_opened_at AS text) FROM users").await, None);
+        assert_eq!(app.database.text("SELECT CAST(undo_opened_at AS char) FROM users").await, None);
     }
 }
 

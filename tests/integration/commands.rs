@@ -1,5 +1,6 @@
 //! The real binary, as an operator and a process manager meet it.
 
+mod beside;
 mod check;
 mod dev;
 mod pages;
@@ -12,8 +13,9 @@ use std::path::Path;
 use futures_util::future::join_all;
 use readdress::keys;
 
+use crate::support::Engine;
 use crate::support::app::{APP_URL, PASSWORD};
-use crate::support::database::{self, TestDatabase};
+use crate::support::database::TestDatabase;
 use crate::support::process::{Finished, Shell};
 
 /// In every value that must never be printed.
@@ -28,7 +30,9 @@ fn sqlite_in(folder: &Path) -> String {
 struct Fresh {
     shell: Shell,
     url: String,
-    postgres: Option<TestDatabase>,
+    /// The server's, if it is no file.
+    database: Option<TestDatabase>,
+    engine: Engine,
 }
 
 impl Fresh {
@@ -39,14 +43,18 @@ impl Fresh {
         Self {
             shell,
             url,
-            postgres: None,
+            database: None,
+            engine: Engine::Sqlite,
         }
     }
 
-    async fn on_postgres() -> Option<Self> {
-        let postgres = database::postgres().await?;
-        let mut url = url::Url::parse(&postgres.url).expect("a URL");
-        if url.password().is_none() {
+    async fn on(engine: Engine) -> Option<Self> {
+        if engine == Engine::Sqlite {
+            return Some(Self::on_sqlite());
+        }
+        let database = engine.database().await?;
+        let mut url = url::Url::parse(&database.url).expect("a URL");
+        if url.password().is_none() && engine == Engine::Postgres {
             // Who trusts this machine asks for no password and minds none.
             url.set_password(Some(CANARY)).expect("a password");
         }
@@ -54,7 +62,8 @@ impl Fresh {
         Some(Self {
             shell,
             url: url.into(),
-            postgres: Some(postgres),
+            database: Some(database),
+            engine,
         })
     }
 
@@ -77,13 +86,13 @@ impl Fresh {
     }
 
     async fn close(self) {
-        if let Some(postgres) = self.postgres {
-            postgres.close().await;
+        if let Some(database) = self.database {
+            database.close().await;
         }
     }
 }
 
-/// A test on SQLite, and on PostgreSQL where there is one.
+/// A test on SQLite, and on PostgreSQL and MariaDB where there is one.
 macro_rules! on_every_database {
     ($(#[$meta:meta])* async fn $name:ident($fresh:ident) $body:block) => {
         $(#[$meta])*
@@ -91,7 +100,8 @@ macro_rules! on_every_database {
             #[allow(unused_imports)]
             use super::*;
 
-            async fn story(mut fresh: Fresh) {
+            async fn story(engine: $crate::support::Engine) {
+                let Some(mut fresh) = Fresh::on(engine).await else { return };
                 let $fresh = &mut fresh;
                 $body
                 fresh.close().await;
@@ -99,13 +109,17 @@ macro_rules! on_every_database {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
-                story(Fresh::on_sqlite()).await;
+                story($crate::support::Engine::Sqlite).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
-                let Some(fresh) = Fresh::on_postgres().await else { return };
-                story(fresh).await;
+                story($crate::support::Engine::Postgres).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_mariadb() {
+                story($crate::support::Engine::MariaDb).await;
             }
         }
     };
@@ -195,7 +209,7 @@ on_every_database! {
     async fn migrate_makes_the_table_once_and_says_what_is_missing(fresh) {
         let status = fresh.shell.run(&["migrate", "status"]).await;
         assert_refused(&status, &[]);
-        if fresh.postgres.is_none() {
+        if fresh.database.is_none() {
             assert!(!fresh.shell.path().join("users.db").exists(), "asking changes nothing");
             std::fs::write(fresh.shell.path().join("users.db"), "").expect("written");
         }
@@ -214,7 +228,7 @@ on_every_database! {
 on_every_database! {
     async fn six_processes_that_migrate_at_once_make_one_table(fresh) {
         let shell = &fresh.shell;
-        let rounds = if fresh.postgres.is_some() { 1 } else { 5 };
+        let rounds = if fresh.database.is_some() { 1 } else { 5 };
         for round in 0..rounds {
             if round > 0 {
                 // With its log: SQLite takes one that is left for a crash of the new file's own.
@@ -231,10 +245,11 @@ on_every_database! {
             applied.sort_unstable();
             assert_eq!(applied, ["0", "0", "0", "0", "0", "1"], "{all:?}");
         }
-        if let Some(postgres) = &fresh.postgres {
-            let sql = "SELECT string_agg(table_name::text, ' ' ORDER BY table_name) \
-                       FROM information_schema.tables WHERE table_schema = current_schema()";
-            assert_eq!(postgres.text(sql).await.as_deref(), Some("readdress_migrations users"));
+        if let Some(database) = &fresh.database {
+            let schema = if fresh.engine == Engine::Postgres { "current_schema()" } else { "DATABASE()" };
+            let sql = format!("SELECT CAST(table_name AS char(40)) FROM information_schema.tables WHERE table_schema = {schema} ORDER BY table_name");
+            let tables = database.texts(&sql).await;
+            assert_eq!(tables.iter().map(|name| name.trim_end()).collect::<Vec<_>>(), ["readdress_migrations", "users"]);
         }
         assert_good(&shell.run(&["migrate", "status"]).await);
     }

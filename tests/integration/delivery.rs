@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 use crate::support::app::{PASSWORD, TestApp};
-use crate::support::{Fault, Options, story};
+use crate::support::{Engine, Fault, Options, story};
 
 /// What nobody may wait longer than, with a little for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,10 +64,10 @@ story! {
         let ann = app.person("ann@example.com").await;
         let activate = app.activate_link(&ann, "ann@new.example").await;
         let lock = app.database.pool.begin().await.expect("a transaction");
-        let take = if app.database.url.starts_with("sqlite") {
-            "UPDATE users SET updated_at = updated_at"
-        } else {
-            "LOCK TABLE users IN ACCESS EXCLUSIVE MODE"
+        let take = match app.database.engine {
+            Engine::Postgres => "LOCK TABLE users IN ACCESS EXCLUSIVE MODE",
+            // There, a lock on the table ends with the transaction's first statement.
+            Engine::Sqlite | Engine::MariaDb => "UPDATE users SET updated_at = updated_at",
         };
         lock.execute_unprepared(take).await.expect("locked");
         let began = Instant::now();

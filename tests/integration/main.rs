@@ -23,5 +23,6 @@ mod mails;
 mod request;
 mod rotation;
 mod session;
+mod tables;
 mod undo;
 mod wire;

@@ -125,6 +125,7 @@ impl From<CancelError> for Problem {
         match error {
             CancelError::Link(refused) => refused.into(),
             CancelError::Database(error) => error.into(),
+            CancelError::NotOffered => Self::new(Code::NotFound),
             CancelError::Contended => Self::new(Code::DatabaseUnavailable),
             CancelError::Defect(defect) => defect.into(),
         }
@@ -138,6 +139,7 @@ impl From<UndoError> for Problem {
             UndoError::Password(refused) => refused.into(),
             UndoError::EmailTaken => Self::new(Code::EmailTaken),
             UndoError::Database(error) => error.into(),
+            UndoError::NotOffered => Self::new(Code::NotFound),
             UndoError::Contended => Self::new(Code::DatabaseUnavailable),
             UndoError::Defect(defect) => defect.into(),
         }

@@ -2,10 +2,11 @@
 
 use std::net::TcpListener;
 
-use readdress::users::{self, ConnectionOptions, Purpose};
+use readdress::users::Purpose;
 use sea_orm::ConnectionTrait;
 
 use super::{CANARY, Fresh, assert_good, assert_refused, on_every_database};
+use crate::support::database::connect;
 use crate::support::process::Finished;
 use crate::support::smtp::SmtpSink;
 
@@ -38,7 +39,7 @@ on_every_database! {
     async fn check_says_what_is_wrong_and_how_to_mend_it(fresh) {
         let sink = SmtpSink::start().await;
         fresh.configure(&sink.url());
-        if fresh.postgres.is_none() {
+        if fresh.database.is_none() {
             std::fs::write(fresh.shell.path().join("users.db"), "").expect("written");
         }
         let unmigrated = fresh.shell.run(&["check"]).await;
@@ -70,8 +71,7 @@ on_every_database! {
         let sink = SmtpSink::start().await;
         fresh.configure(&sink.url());
         fresh.migrate().await;
-        let options = ConnectionOptions { max_connections: 1, purpose: Purpose::Look };
-        let database = users::connect(&fresh.url, options).await.expect("a database");
+        let database = connect(&fresh.url, 1, Purpose::Look).await.expect("a database");
         let drop = "ALTER TABLE users DROP COLUMN passwords_tat";
         database.execute_unprepared(drop).await.expect("altered");
         database.close().await.expect("closes");

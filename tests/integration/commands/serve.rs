@@ -124,7 +124,7 @@ on_every_database! {
     async fn serve_takes_a_person_through_the_whole_change_and_ends_when_it_is_told(fresh) {
         let sink = SmtpSink::start().await;
         fresh.configure(&sink.url());
-        let on_sqlite = fresh.postgres.is_none();
+        let on_sqlite = fresh.database.is_none();
         if !on_sqlite {
             for name in ["READDRESS_SECRET_KEYS", "READDRESS_DATABASE_URL", "READDRESS_SMTP_URL"] {
                 fresh.shell.move_to_file(name);
@@ -150,7 +150,7 @@ on_every_database! {
         let sink = SmtpSink::start().await;
         fresh.configure(&sink.url());
         fresh.shell.set("RUST_LOG", "trace");
-        fresh.shell.set("READDRESS_LOG_FORMAT", if fresh.postgres.is_none() { "json" } else { "text" });
+        fresh.shell.set("READDRESS_LOG_FORMAT", if fresh.database.is_none() { "json" } else { "text" });
         let keys = readdress::keys::generate().expect("random");
         fresh.shell.set("READDRESS_SECRET_KEYS", &keys);
         fresh.migrate().await;
@@ -333,7 +333,7 @@ async fn serve_refuses_what_is_unsafe_and_never_prints_it() {
 on_every_database! {
     async fn serve_refuses_a_database_that_is_not_migrated(fresh) {
         fresh.configure("smtp://127.0.0.1:1?tls=none");
-        if fresh.postgres.is_none() {
+        if fresh.database.is_none() {
             std::fs::write(fresh.shell.path().join("users.db"), "").expect("written");
         }
         let refused = fresh.shell.run(&["serve"]).await;

@@ -14,7 +14,7 @@ use readdress::limits::Quotas;
 use readdress::mailer::{Mailer, Smtp};
 use readdress::password::{self, Password};
 use readdress::server;
-use readdress::users::Users;
+use readdress::users::{Layout, Users};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::answer::Answer;
-use super::database::{self, TestDatabase};
+use super::database::{Engine, TestDatabase};
 use super::smtp::{Received, SmtpSink};
 use super::{contract, forge};
 
@@ -100,24 +100,33 @@ pub struct TestApp {
 
 impl TestApp {
     pub async fn on_sqlite(options: Options) -> Self {
-        Self::start(options, database::sqlite().await).await
+        let app = Self::on(Engine::Sqlite, options).await;
+        app.expect("SQLite is built in")
     }
 
-    pub async fn on_postgres(options: Options) -> Option<Self> {
-        Some(Self::start(options, database::postgres().await?).await)
-    }
-
-    async fn start(options: Options, database: TestDatabase) -> Self {
+    pub async fn on(engine: Engine, options: Options) -> Option<Self> {
+        let database = engine.database().await?;
         readdress_migrations::up(&database.pool)
             .await
             .expect("migrates");
+        let users = database.users(&Layout::own(), false).await;
+        Some(Self::start(options, database, users).await)
+    }
+
+    /// Beside an application whose table is in that database.
+    pub async fn beside(database: TestDatabase, layout: &Layout, options: Options) -> Self {
+        let users = database.users(layout, false).await;
+        Self::start(options, database, users).await
+    }
+
+    pub async fn start(options: Options, database: TestDatabase, users: Users) -> Self {
         let (clock, smtp) = (Clock::manual(START), SmtpSink::start().await);
-        let (url, stop, server) = serve(&options, &database, &smtp, &clock).await;
+        let (url, stop, server) = serve(&options, &users, &smtp, &clock).await;
         Self {
             url,
             clock,
             smtp,
-            users: Users::new(database.pool.clone()),
+            users,
             database,
             options,
             http: reqwest::Client::builder()
@@ -136,7 +145,7 @@ impl TestApp {
             keys: keys.to_owned(),
             ..self.options.clone()
         };
-        let (url, stop, server) = serve(&options, &self.database, &self.smtp, &self.clock).await;
+        let (url, stop, server) = serve(&options, &self.users, &self.smtp, &self.clock).await;
         Replica {
             url,
             _stop: stop,
@@ -203,17 +212,9 @@ impl TestApp {
     /// Everything in the table but what a limit writes: equal before and after whatever must
     /// change nothing.
     pub async fn state(&self) -> String {
-        let aggregate = if self.database.url.starts_with("sqlite") {
-            "group_concat(row, '; ')"
-        } else {
-            "string_agg(row, '; ')"
-        };
-        let sql = format!(
-            "SELECT {aggregate} FROM (SELECT email || '|' || password_hash || '|' || \
-             COALESCE(CAST(email_change_nonce AS text), '-') || '|' || COALESCE(CAST(undo_opened_at AS text), '-') AS row \
-             FROM users ORDER BY id) AS rows"
-        );
-        self.database.text(&sql).await.unwrap_or_default()
+        let sql = "SELECT CONCAT_WS('|', email, password_hash, COALESCE(CAST(email_change_nonce AS char(20)), '-'), \
+                   COALESCE(CAST(undo_opened_at AS char(20)), '-')) AS state FROM users ORDER BY id";
+        self.database.texts(sql).await.join("; ")
     }
 
     // Mail.
@@ -404,7 +405,7 @@ pub struct Replica {
 
 async fn serve(
     options: &Options,
-    database: &TestDatabase,
+    users: &Users,
     smtp: &SmtpSink,
     clock: &Clock,
 ) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
@@ -422,7 +423,7 @@ async fn serve(
         sign_in: options.sign_in,
         quotas: options.quotas,
         password_threads: options.password_threads,
-        database: database.pool.clone(),
+        users: users.clone(),
         mailer: Mailer::smtp(smtp, sender, clock.clone()),
     })
     .expect("a service");

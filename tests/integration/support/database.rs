@@ -1,11 +1,14 @@
 //! A database of its own for every test.
 
-use readdress::users::{self, ConnectError, ConnectionOptions, Database, Purpose};
+use readdress::users::{
+    self, ConnectError, ConnectionOptions, Database, Layout, Owner, Purpose, Survey, Users,
+};
 use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 
 /// What a test may connect to, and what must be tidied up after it.
 pub struct TestDatabase {
+    pub engine: Engine,
     pub url: String,
     pub pool: Database,
     tidy: Tidy,
@@ -13,54 +16,65 @@ pub struct TestDatabase {
 
 enum Tidy {
     Folder(#[allow(dead_code, reason = "removes the folder when dropped")] TempDir),
-    Schema { admin: Database, name: String },
+    Drop { admin: Database, what: String },
 }
 
-async fn connect(
+/// Which database a test runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+    MariaDb,
+}
+
+impl Engine {
+    /// A database of its own; nothing, and a word about it, where there is none. CI has all.
+    pub async fn database(self) -> Option<TestDatabase> {
+        match self {
+            Self::Sqlite => Some(sqlite().await),
+            Self::Postgres => postgres().await,
+            Self::MariaDb => mariadb().await,
+        }
+    }
+}
+
+/// As the commands connect that deal with our own table.
+pub async fn connect(
     url: &str,
     max_connections: u32,
     purpose: Purpose,
 ) -> Result<Database, ConnectError> {
-    users::connect(
-        url,
-        ConnectionOptions {
-            max_connections,
-            purpose,
-        },
-    )
-    .await
+    let options = ConnectionOptions {
+        max_connections,
+        purpose,
+        owner: Owner::Readdress,
+    };
+    users::connect(url, options).await
 }
 
 /// A file in a folder of its own.
-pub async fn sqlite() -> TestDatabase {
+async fn sqlite() -> TestDatabase {
     let folder = TempDir::new().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("users.db").display());
     let pool = connect(&url, 10, Purpose::Migrate)
         .await
         .expect("SQLite makes a file");
     TestDatabase {
+        engine: Engine::Sqlite,
         url,
         pool,
         tidy: Tidy::Folder(folder),
     }
 }
 
-/// A schema of its own on the PostgreSQL at `TEST_POSTGRES_URL`, or on this machine's; nothing,
-/// and a word about it, where there is none.
-pub async fn postgres() -> Option<TestDatabase> {
-    let server = std::env::var("TEST_POSTGRES_URL")
-        .ok()
-        .filter(|url| !url.is_empty())
-        .unwrap_or_else(|| "postgres://postgres@127.0.0.1:5432/postgres".to_owned());
-    let admin = match connect(&server, 1, Purpose::Look).await {
-        Ok(admin) => admin,
-        Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs PostgreSQL: {error}"),
-        Err(_) => {
-            eprintln!("left out: no PostgreSQL at TEST_POSTGRES_URL or on 127.0.0.1:5432");
-            return None;
-        }
-    };
-    let name = format!("readdress_{}", uuid::Uuid::now_v7().simple());
+/// A schema of its own on the PostgreSQL at `TEST_POSTGRES_URL`, or on this machine's.
+async fn postgres() -> Option<TestDatabase> {
+    let (server, admin) = server(
+        "TEST_POSTGRES_URL",
+        "postgres://postgres@127.0.0.1:5432/postgres",
+    )
+    .await?;
+    let name = fresh_name();
     admin
         .execute_unprepared(&format!("CREATE SCHEMA {name}"))
         .await
@@ -71,13 +85,77 @@ pub async fn postgres() -> Option<TestDatabase> {
         .await
         .expect("PostgreSQL takes another connection");
     Some(TestDatabase {
+        engine: Engine::Postgres,
         url,
         pool,
-        tidy: Tidy::Schema { admin, name },
+        tidy: Tidy::Drop {
+            admin,
+            what: format!("SCHEMA {name} CASCADE"),
+        },
     })
 }
 
+/// A database of its own on the MariaDB at `TEST_MYSQL_URL`, or on this machine's; with a collation
+/// that takes no notice of case, accents and blanks at the end.
+async fn mariadb() -> Option<TestDatabase> {
+    let (server, admin) = server("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql").await?;
+    let name = fresh_name();
+    admin
+        .execute_unprepared(&format!(
+            "CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+        ))
+        .await
+        .expect("a database");
+    let mut url = url::Url::parse(&server).expect("a URL");
+    url.set_path(&name);
+    let pool = connect(url.as_str(), 10, Purpose::Serve)
+        .await
+        .expect("MariaDB takes another connection");
+    Some(TestDatabase {
+        engine: Engine::MariaDb,
+        url: url.into(),
+        pool,
+        tidy: Tidy::Drop {
+            admin,
+            what: format!("DATABASE {name}"),
+        },
+    })
+}
+
+fn fresh_name() -> String {
+    format!("readdress_{}", uuid::Uuid::now_v7().simple())
+}
+
+/// The server that a variable names, or this machine's.
+async fn server(variable: &str, local: &str) -> Option<(String, Database)> {
+    let named = std::env::var(variable).ok().filter(|url| !url.is_empty());
+    let url = named.unwrap_or_else(|| local.to_owned());
+    match connect(&url, 1, Purpose::Look).await {
+        Ok(admin) => Some((url, admin)),
+        Err(error) if std::env::var_os("CI").is_some() => panic!("CI needs {variable}: {error}"),
+        Err(_) => {
+            eprintln!("left out: nothing at {variable}, nor at its usual place on this machine");
+            None
+        }
+    }
+}
+
 impl TestDatabase {
+    /// The users table in it.
+    pub async fn users(&self, layout: &Layout, allow_non_unique: bool) -> Users {
+        let survey = self.survey(layout, allow_non_unique).await;
+        let table = survey
+            .table
+            .unwrap_or_else(|| panic!("{:?}", survey.findings));
+        Users::new(self.pool.clone(), table)
+    }
+
+    /// What is said of a users table in it.
+    pub async fn survey(&self, layout: &Layout, allow_non_unique: bool) -> Survey {
+        let survey = users::survey(&self.pool, layout, allow_non_unique).await;
+        survey.expect("a table that can be looked at")
+    }
+
     /// Runs one statement, as the host application or an operator would.
     pub async fn execute(&self, sql: &str) -> u64 {
         self.pool
@@ -85,6 +163,15 @@ impl TestDatabase {
             .await
             .expect("the statement runs")
             .rows_affected()
+    }
+
+    /// A text of every row.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let statement = sea_orm::Statement::from_string(self.pool.get_database_backend(), sql);
+        let rows = self.pool.query_all_raw(statement).await;
+        let rows = rows.expect("the query runs");
+        let text = |row: &sea_orm::QueryResult| row.try_get_by_index(0).expect("a text column");
+        rows.iter().map(text).collect()
     }
 
     /// One text, or nothing.
@@ -100,9 +187,9 @@ impl TestDatabase {
 
     pub async fn close(self) {
         self.pool.close().await.expect("closes");
-        if let Tidy::Schema { admin, name } = self.tidy {
+        if let Tidy::Drop { admin, what } = self.tidy {
             admin
-                .execute_unprepared(&format!("DROP SCHEMA {name} CASCADE"))
+                .execute_unprepared(&format!("DROP {what}"))
                 .await
                 .expect("drops");
         }

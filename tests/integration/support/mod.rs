@@ -10,11 +10,12 @@ pub mod smtp;
 
 pub use answer::Answer;
 pub use app::{Options, Person, TestApp};
+pub use database::Engine;
 pub use smtp::{Fault, Received};
 
 /// A test that is run on every database: `async fn name(app) { … }`.
 ///
-/// On PostgreSQL it is left out, and says so, where there is none; in CI there must be.
+/// On PostgreSQL and MariaDB it is left out, and says so, where there is none; CI has both.
 macro_rules! story {
     ($(#[$meta:meta])* async fn $name:ident($app:ident) $body:block) => {
         story! { $(#[$meta])* async fn $name($app with $crate::support::Options::default()) $body }
@@ -27,18 +28,25 @@ macro_rules! story {
 
             async fn story($app: &$crate::support::TestApp) $body
 
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn on_sqlite() {
-                let app = $crate::support::TestApp::on_sqlite($options).await;
+            async fn run(engine: $crate::support::Engine) {
+                let Some(app) = $crate::support::TestApp::on(engine, $options).await else { return };
                 story(&app).await;
                 app.close().await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                run($crate::support::Engine::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
-                let Some(app) = $crate::support::TestApp::on_postgres($options).await else { return };
-                story(&app).await;
-                app.close().await;
+                run($crate::support::Engine::Postgres).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_mariadb() {
+                run($crate::support::Engine::MariaDb).await;
             }
         }
     };

@@ -1,0 +1,137 @@
+//! The primary key in every type that applications give it.
+
+use super::{activate_link, add, mail_of, make_people, people};
+use crate::support::app::PASSWORD;
+use crate::support::{Engine, Options, TestApp};
+
+/// A column's type, a literal of it, and the id as tokens and answers show it.
+type Kind = (&'static str, &'static str, &'static str);
+
+const UUID: &str = "019aa2b4-0000-7000-8000-00000000000a";
+
+async fn walks_the_whole_story(engine: Engine, kinds: &[Kind]) {
+    for (of_type, literal, shown) in kinds {
+        let Some(database) = engine.database().await else {
+            return;
+        };
+        make_people(&database, of_type, "varchar(254) NOT NULL UNIQUE").await;
+        add(&database, literal, "ann@example.com").await;
+        let app = TestApp::beside(database, &people(), Options::default()).await;
+
+        let ann = app.sign_in_as("ann@example.com", PASSWORD).await;
+        assert_eq!(&ann.id, shown, "{of_type}");
+        assert_eq!(app.me(&ann.access).await.ok(200)["id"], *shown, "{of_type}");
+        let activate = activate_link(&app, &ann, "ann@new.example").await;
+        assert_eq!(app.activate(&activate).await.field("status"), "activated");
+        assert_eq!(
+            app.activate(&activate).await.field("status"),
+            "already_active"
+        );
+        assert_eq!(mail_of(&app, literal).await, "ann@new.example", "{of_type}");
+        let undo = app.mail_to("ann@example.com").token("undo-email-change");
+        assert_eq!(app.undo(&undo, PASSWORD).await.field("status"), "undone");
+        assert_eq!(mail_of(&app, literal).await, "ann@example.com", "{of_type}");
+        app.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_type_of_id_walks_the_whole_story_on_sqlite() {
+    walks_the_whole_story(
+        Engine::Sqlite,
+        &[
+            ("integer", "7", "7"),
+            ("bigint", "9007199254740993", "9007199254740993"),
+            ("text", "'user:Ann'", "user:Ann"),
+            ("uuid", "'019aa2b4-0000-7000-8000-00000000000a'", UUID),
+            ("char(32)", "'019aa2b400007000800000000000000a'", UUID),
+            ("blob", "x'019aa2b400007000800000000000000a'", UUID),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_type_of_id_walks_the_whole_story_on_postgres() {
+    walks_the_whole_story(
+        Engine::Postgres,
+        &[
+            ("smallint", "7", "7"),
+            ("integer", "7", "7"),
+            ("bigint", "9007199254740993", "9007199254740993"),
+            ("uuid", "'019aa2b4-0000-7000-8000-00000000000a'", UUID),
+            ("text", "'user:Ann'", "user:Ann"),
+            (
+                "varchar(36)",
+                "'019aa2b4-0000-7000-8000-00000000000a'",
+                UUID,
+            ),
+            ("char(36)", "'019aa2b4-0000-7000-8000-00000000000a'", UUID),
+            ("char(32)", "'019aa2b400007000800000000000000a'", UUID),
+            ("bytea", "'\\x019aa2b400007000800000000000000a'", UUID),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_type_of_id_walks_the_whole_story_on_mariadb() {
+    walks_the_whole_story(
+        Engine::MariaDb,
+        &[
+            ("int", "7", "7"),
+            ("bigint", "9007199254740993", "9007199254740993"),
+            (
+                "bigint unsigned",
+                "18446744073709551615",
+                "18446744073709551615",
+            ),
+            ("uuid", "'019aa2b4-0000-7000-8000-00000000000a'", UUID),
+            ("varchar(255)", "'user:Ann'", "user:Ann"),
+            ("char(36)", "'019aa2b4-0000-7000-8000-00000000000a'", UUID),
+            ("char(32)", "'019aa2b400007000800000000000000a'", UUID),
+            ("binary(16)", "x'019aa2b400007000800000000000000a'", UUID),
+        ],
+    )
+    .await;
+}
+
+/// MariaDB takes `'7abc'` for the number 7, and its collations 'user:ann' for 'user:Ann'.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_is_only_nearly_the_same_is_nobodys() {
+    for engine in [Engine::Sqlite, Engine::Postgres, Engine::MariaDb] {
+        for (of_type, literal, wrong) in [
+            (
+                "bigint",
+                "7",
+                ["7abc", "abc", "", "7.0", "99999999999999999999", "\0"],
+            ),
+            (
+                "varchar(36)",
+                "'user:Ann'",
+                ["user:ann", "user:Ann ", "", "user:Änn", "7", "user:Ann\0"],
+            ),
+        ] {
+            let Some(database) = engine.database().await else {
+                continue;
+            };
+            make_people(&database, of_type, "varchar(254) NOT NULL UNIQUE").await;
+            add(&database, literal, "ann@example.com").await;
+            let users = database.users(&people(), false).await;
+            let deadline = readdress::deadline::Deadline::of_request();
+            let right = literal.trim_matches('\'');
+            assert!(
+                users
+                    .find(right, deadline)
+                    .await
+                    .expect("a database")
+                    .is_some()
+            );
+            for wrong in wrong {
+                let found = users.find(wrong, deadline).await.expect("a database");
+                assert!(found.is_none(), "{of_type} {wrong:?} on {engine:?}");
+            }
+            database.close().await;
+        }
+    }
+}
