@@ -14,6 +14,7 @@ use crate::jwt::Jwts;
 use crate::keys::KeyRing;
 use crate::limits::{Limits, Quotas};
 use crate::mailer::Mailer;
+use crate::password::Checker;
 use crate::password::lane::Lane;
 use crate::users::{Database, Users};
 
@@ -37,6 +38,8 @@ pub struct Blueprint {
     pub quotas: Quotas,
     /// Threads that check passwords.
     pub password_threads: usize,
+    /// What they are checked with.
+    pub passwords: Checker,
     /// Where the users are.
     pub database: Database,
     /// Sends mails.
@@ -81,7 +84,7 @@ impl App {
             ..
         } = blueprint;
         let users = Users::new(blueprint.database);
-        let lane = Lane::start(blueprint.password_threads)?;
+        let lane = Lane::start(blueprint.password_threads, blueprint.passwords)?;
         let limits = Limits::new(blueprint.quotas, &clock);
         let letters = Letters::new(service_name(&app_url), blueprint.links)?;
         let jwts = Jwts::new(Arc::new(keys), app_url, clock.clone());

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 pub use reader::{ConfigError, Reader};
 use values::{
-    app_url, cores, cors_origins, count, keys, lifetime, link_templates, quota, sender, smtp,
-    switch, trusted_proxies, web_root,
+    app_url, cores, cors_origins, count, keys, lifetime, link_templates, passwords, quota, sender,
+    smtp, switch, trusted_proxies, web_root,
 };
 pub use variables::{VARIABLES, Variable};
 
@@ -27,6 +27,7 @@ use crate::email_change::mail::LinkTemplates;
 use crate::keys::KeyRing;
 use crate::limits::Quotas;
 use crate::mailer::{Sender, SmtpUrl};
+use crate::password::Checker;
 use crate::server;
 use crate::telemetry::Format;
 
@@ -61,6 +62,8 @@ pub struct Production {
     pub links: LinkTemplates,
     /// The database.
     pub database: DatabaseSettings,
+    /// What passwords are checked with.
+    pub passwords: Checker,
     /// The mail server.
     pub smtp: SmtpUrl,
     /// Connections to it at once.
@@ -116,6 +119,7 @@ impl Production {
         let app_url = app_url(reader);
         let links = app_url.as_deref().map(|url| link_templates(reader, url));
         let database = DatabaseSettings::read(reader);
+        let passwords = passwords(reader);
         let smtp = smtp(reader);
         let sender = sender(reader);
         let smtp_connections = count(reader, "READDRESS_SMTP_CONNECTIONS", 4);
@@ -124,6 +128,7 @@ impl Production {
             app_url: app_url?,
             links: links?,
             database: database?,
+            passwords,
             smtp: smtp?,
             smtp_connections,
             sender: sender?,
@@ -270,6 +275,8 @@ mod tests {
             ("READDRESS_SIGN_IN", "canary"),
             ("READDRESS_WEB_ROOT", "/canary"),
             ("READDRESS_PASSWORD_THREADS", "0"),
+            ("READDRESS_PASSWORD_FORMAT", "canary"),
+            ("READDRESS_PASSWORD_FORMAT", "bcrypt:16"),
             ("READDRESS_CONFIM_TTL", "1h"),
         ] {
             let mut environment = good();

@@ -19,7 +19,7 @@ use crate::email_change::chain;
 use crate::email_change::mail::LinkTemplates;
 use crate::keys::{self, KeyRing};
 use crate::mailer::{Folder, Mailer, Sender};
-use crate::password::{self, Password};
+use crate::password::{self, Checker, Password};
 use crate::server::{self, Pages, PagesError};
 use crate::users::{self, ConnectionOptions, Purpose, Users};
 
@@ -67,6 +67,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         sign_in: true,
         quotas: common.quotas,
         password_threads: common.password_threads,
+        passwords: Checker::default(),
         mailer: Mailer::folder(mailbox.clone(), sender, clock.clone()),
         clock,
         app_url,

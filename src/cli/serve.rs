@@ -42,6 +42,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         sign_in: common.sign_in,
         quotas: common.quotas,
         password_threads: common.password_threads,
+        passwords: production.passwords,
         database,
     })?;
     let stop = stop_signal()?;

@@ -11,6 +11,7 @@ use crate::email_change::mail::{LinkTemplates, TOKEN};
 use crate::keys::KeyRing;
 use crate::limits::Quota;
 use crate::mailer::{Sender, SmtpUrl, Tls};
+use crate::password::{Checker, Work};
 
 /// The longest lifetime that can be configured; undo windows beyond a year serve nobody.
 const LONGEST: Duration = Duration::from_hours(24 * 366);
@@ -183,6 +184,18 @@ pub(super) fn web_root(reader: &mut Reader) -> Option<PathBuf> {
         "build the pages with scripts/build-web and set it to the folder web/dist, or take it away to serve none",
         read,
     )
+}
+
+pub(super) fn passwords(reader: &mut Reader) -> Checker {
+    let mend = "set it to a format and its parameters, such as bcrypt:12, pbkdf2_sha256:1000000 or argon2id:m=19456,t=2,p=1; `readdress check` reads yours from a row";
+    let common = reader.parsed_or_default(
+        "READDRESS_PASSWORD_FORMAT",
+        "is no password format, or asks for more than this service gives to one password",
+        mend,
+        |text| text.parse().ok(),
+    );
+    let pepper = reader.optional("READDRESS_PASSWORD_PEPPER");
+    Checker::new(common.unwrap_or_else(Work::ours), pepper)
 }
 
 pub(super) fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {

@@ -23,10 +23,10 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
     }
 }
 
-const fn secret(name: &'static str, meaning: &'static str) -> Variable {
+const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
     Variable {
         name,
-        default: "required",
+        default,
         secret: true,
         meaning,
     }
@@ -41,14 +41,17 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "READDRESS_SECRET_KEYS",
+        "required",
         "Keys as `kid:base64url`, separated by commas. The first signs, all verify. `readdress keygen` makes one",
     ),
     secret(
         "READDRESS_DATABASE_URL",
+        "required",
         "`postgres://user:password@host/database` or `sqlite:///path/to/file.db`",
     ),
     secret(
         "READDRESS_SMTP_URL",
+        "required",
         "`smtp://user:password@host:port` (STARTTLS, port 587) or `smtps://…` (TLS, port 465). `?tls=opportunistic` must be asked for, `?tls=none` is refused outside this machine",
     ),
     variable(
@@ -142,9 +145,19 @@ pub const VARIABLES: &[Variable] = &[
         "The page that takes a change back",
     ),
     variable(
+        "READDRESS_PASSWORD_FORMAT",
+        "argon2id:m=19456,t=2,p=1",
+        "What most stored passwords are hashed with: the work done for whoever is unknown, so that nobody can tell by the time",
+    ),
+    secret(
+        "READDRESS_PASSWORD_PEPPER",
+        "none",
+        "Devise's `config.pepper`: added to passwords that are checked against `$2a$`, `$2b$` and `$2y$`",
+    ),
+    variable(
         "READDRESS_PASSWORD_THREADS",
         "as many as cores",
-        "Threads that check passwords; each keeps 19 MiB from its first one on",
+        "Threads that check passwords; each keeps the memory of a common hash from its first one on, 19 MiB by default",
     ),
     variable("READDRESS_MAX_CONNECTIONS", "1000", "Connections at once"),
     variable(

@@ -12,7 +12,7 @@ use readdress::email_change::mail::LinkTemplates;
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
 use readdress::mailer::{Mailer, Smtp};
-use readdress::password::{self, Password};
+use readdress::password::{self, Checker, Password};
 use readdress::server;
 use readdress::users::Users;
 use reqwest::Method;
@@ -422,6 +422,7 @@ async fn serve(
         sign_in: options.sign_in,
         quotas: options.quotas,
         password_threads: options.password_threads,
+        passwords: Checker::default(),
         database: database.pool.clone(),
         mailer: Mailer::smtp(smtp, sender, clock.clone()),
     })
