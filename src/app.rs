@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::Access;
+use crate::access::host::HostTokens;
 use crate::clock::Clock;
 use crate::email_change::link::Lifetimes;
 use crate::email_change::links::Links;
@@ -34,6 +35,8 @@ pub struct Blueprint {
     pub access_lifetime: Duration,
     /// Whether `signIn` is offered.
     pub sign_in: bool,
+    /// Recognises the host application's access tokens.
+    pub host_tokens: Option<HostTokens>,
     /// What each limit allows.
     pub quotas: Quotas,
     /// Threads that check passwords.
@@ -95,6 +98,7 @@ impl App {
             limits.clone(),
             blueprint.access_lifetime,
             blueprint.sign_in,
+            blueprint.host_tokens,
         );
         let flow = EmailChange::new(Tools {
             users: users.clone(),

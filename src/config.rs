@@ -5,6 +5,7 @@
 //! variable and the way to mend it, never its value. Configuration ends here: everything behind it
 //! receives plain values.
 
+mod host_tokens;
 mod reader;
 mod values;
 mod variables;
@@ -22,6 +23,7 @@ use values::{
 };
 pub use variables::{VARIABLES, Variable};
 
+use crate::access::host::HostTokens;
 use crate::email_change::link::Lifetimes;
 use crate::email_change::mail::LinkTemplates;
 use crate::keys::KeyRing;
@@ -44,8 +46,8 @@ pub struct Common {
     pub quotas: Quotas,
     /// Threads that check passwords.
     pub password_threads: usize,
-    /// Whether `signIn` is offered.
-    pub sign_in: bool,
+    /// Whether `signIn` is offered, if that is said.
+    pub sign_in: Option<bool>,
     /// The folder of the built pages, if they are served.
     pub web_root: Option<PathBuf>,
     /// How the service faces the network.
@@ -62,6 +64,8 @@ pub struct Production {
     pub links: LinkTemplates,
     /// The database.
     pub database: DatabaseSettings,
+    /// Recognises the host application's access tokens, if it issues any.
+    pub host_tokens: Option<HostTokens>,
     /// What passwords are checked with.
     pub passwords: Checker,
     /// The mail server.
@@ -119,6 +123,7 @@ impl Production {
         let app_url = app_url(reader);
         let links = app_url.as_deref().map(|url| link_templates(reader, url));
         let database = DatabaseSettings::read(reader);
+        let host_tokens = host_tokens::host_tokens(reader);
         let passwords = passwords(reader);
         let smtp = smtp(reader);
         let sender = sender(reader);
@@ -128,6 +133,7 @@ impl Production {
             app_url: app_url?,
             links: links?,
             database: database?,
+            host_tokens,
             passwords,
             smtp: smtp?,
             smtp_connections,

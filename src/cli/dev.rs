@@ -65,6 +65,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         lifetimes: common.lifetimes,
         access_lifetime: common.access_lifetime,
         sign_in: true,
+        host_tokens: None,
         quotas: common.quotas,
         password_threads: common.password_threads,
         passwords: Checker::default(),

@@ -50,7 +50,7 @@ pub(super) fn app_url(reader: &mut Reader) -> Option<String> {
 }
 
 /// https, or a page on this very machine: tokens travel in these URLs.
-fn is_safe(url: &Url) -> bool {
+pub(super) fn is_safe(url: &Url) -> bool {
     let loopback = match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -162,15 +162,14 @@ pub(super) fn count(reader: &mut Reader, name: &'static str, default: usize) -> 
         .unwrap_or(default)
 }
 
-pub(super) fn switch(reader: &mut Reader, name: &'static str) -> bool {
+/// `None` if it is not set.
+pub(super) fn switch(reader: &mut Reader, name: &'static str) -> Option<bool> {
     let read = |text: &str| match text {
         "on" => Some(true),
         "off" => Some(false),
         _ => None,
     };
-    reader
-        .parsed(name, "is neither on nor off", "set it to on or off", read)
-        .unwrap_or(true)
+    reader.parsed(name, "is neither on nor off", "set it to on or off", read)
 }
 
 pub(super) fn web_root(reader: &mut Reader) -> Option<PathBuf> {

@@ -64,10 +64,50 @@ pub const VARIABLES: &[Variable] = &[
         "127.0.0.1:8080",
         "Address and port to listen on",
     ),
+    secret(
+        "READDRESS_HOST_TOKEN_SECRET",
+        "none",
+        "The application's own access tokens: the secret that it signs them with (HS256), 32 bytes or more",
+    ),
+    secret(
+        "READDRESS_HOST_TOKEN_PUBLIC_KEY",
+        "none",
+        "Or the public key in PEM (RS256, ES256, EdDSA)",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_JWKS_URL",
+        "none",
+        "Or the https URL of a JWK Set with such keys",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_CA_FILE",
+        "none",
+        "Authorities, in PEM, to trust for that URL besides the public ones",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_ISSUER",
+        "any",
+        "What `iss` of these tokens must be; with a JWK Set it must be set, be it to `any`",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_AUDIENCE",
+        "none",
+        "What `aud` must be or hold; `any` takes all, and without this variable `aud` must be absent. With a JWK Set it must be set",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_USER_ID",
+        "sub",
+        "The claim that holds the user's id",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_REQUIRE",
+        "none",
+        "Claims that must be there with that text, separated by commas, such as `token_type=access`",
+    ),
     variable(
         "READDRESS_SIGN_IN",
-        "on",
-        "`off` takes the operation `signIn` away",
+        "on without host tokens, off with them",
+        "Whether the operation `signIn` is offered: `on` or `off`",
     ),
     variable(
         "READDRESS_CONFIRM_TTL",
