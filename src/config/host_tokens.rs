@@ -27,7 +27,10 @@ const ANY: &str = "any";
 pub(super) fn host_tokens(reader: &mut Reader) -> Option<HostTokens> {
     let errors = reader.count();
     let keys = keys(reader);
-    let rules = rules(reader, matches!(keys, Some((_, HostTokenKeys::Jwks { .. }))));
+    let rules = rules(
+        reader,
+        matches!(keys, Some((_, HostTokenKeys::Jwks { .. }))),
+    );
     let Some((name, keys)) = keys else {
         if reader.count() == errors {
             refuse_rules_without_keys(reader);
@@ -66,11 +69,14 @@ fn keys(reader: &mut Reader) -> Option<(&'static str, HostTokenKeys)> {
     let mend = "set it to the https URL of a JWK Set, such as https://id.example.com/.well-known/jwks.json";
     let read = |text: &str| {
         let url = Url::parse(text).ok().filter(is_safe)?;
-        let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        let plain =
+            url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
         plain.then_some(url)
     };
     if let Some(url) = reader.parsed(JWKS_URL, "is not a https URL", mend, read) {
-        let authorities = reader.optional(CA_FILE).map(|path| PathBuf::from(path.as_str()));
+        let authorities = reader
+            .optional(CA_FILE)
+            .map(|path| PathBuf::from(path.as_str()));
         set.push((JWKS_URL, HostTokenKeys::Jwks { url, authorities }));
     }
     if let [(first, _), (second, _), ..] = set.as_slice() {
@@ -87,7 +93,11 @@ fn rules(reader: &mut Reader, is_jwks: bool) -> HostTokenRules {
     for (name, value) in [(ISSUER, &issuer), (AUDIENCE, &audience)] {
         if is_jwks && value.is_none() {
             let mend = "set it to what the tokens for this application say, or to `any` if they say nothing";
-            reader.refuse(name, "is not set, and the keys are those of a JWK Set", mend);
+            reader.refuse(
+                name,
+                "is not set, and the keys are those of a JWK Set",
+                mend,
+            );
         }
     }
     let mend = "set it to claims and their values, separated by commas, such as token_type=access";
@@ -101,7 +111,9 @@ fn rules(reader: &mut Reader, is_jwks: bool) -> HostTokenRules {
     let required = reader.parsed(REQUIRE, "is no list of claims", mend, read);
     let user_id = reader.parsed_or_default(USER_ID, "", "", |text| Some(text.to_owned()));
     HostTokenRules {
-        issuer: issuer.filter(|issuer| issuer.as_str() != ANY).map(|issuer| issuer.to_string()),
+        issuer: issuer
+            .filter(|issuer| issuer.as_str() != ANY)
+            .map(|issuer| issuer.to_string()),
         audience: match audience {
             None => Audience::Nobody,
             Some(audience) if audience.as_str() == ANY => Audience::Any,
@@ -117,7 +129,11 @@ fn refuse_rules_without_keys(reader: &mut Reader) {
     for name in [CA_FILE, ISSUER, AUDIENCE, USER_ID, REQUIRE] {
         if reader.optional(name).is_some() {
             let problem = format!("is set, but none of {SECRET}, {PUBLIC_KEY} and {JWKS_URL}");
-            reader.refuse(name, &problem, "set the one that the application's tokens need");
+            reader.refuse(
+                name,
+                &problem,
+                "set the one that the application's tokens need",
+            );
         }
     }
 }
