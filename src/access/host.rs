@@ -258,3 +258,6 @@ fn id_of(claim: Option<&Value>) -> Option<String> {
     let fits = (1..=MAX_ID_LEN).contains(&id.len()) && !id.contains(char::is_control);
     fits.then_some(id)
 }
+
+#[cfg(test)]
+mod tests;
