@@ -5,7 +5,6 @@
 //! body. Built on hyper, tokio-rustls and ring, which the server, the mailer and the database driver
 //! bring along: a client crate would add a pool, proxies and redirects that must then be switched off.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +13,13 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
 /// Name, connection, TLS, answer and body together.
@@ -53,15 +53,15 @@ pub enum FetchError {
     Body,
 }
 
-/// The file of certificates cannot be used.
+/// The text holds no certificates of authorities.
 #[derive(Debug, thiserror::Error)]
-#[error("is no file of certificates in PEM")]
+#[error("holds no certificate in PEM form, or one that cannot be read")]
 pub struct CertificatesError;
 
 impl Document {
-    /// The document at `url`; with `https`, its server is trusted by the public authorities that are
-    /// built in and those in the PEM file `authorities`.
-    pub(super) fn new(url: Url, authorities: Option<&Path>) -> Result<Self, CertificatesError> {
+    /// The document at `url`. With https, its server is trusted by the public authorities that are
+    /// built in, or instead by those whose certificates stand in the PEM text `authorities`.
+    pub(super) fn new(url: Url, authorities: Option<&[u8]>) -> Result<Self, CertificatesError> {
         let tls = (url.scheme() == "https").then(|| connector(authorities));
         Ok(Self {
             url,
@@ -137,21 +137,21 @@ impl Drop for AbortOnDrop {
     }
 }
 
-fn connector(authorities: Option<&Path>) -> Result<TlsConnector, CertificatesError> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
-    if let Some(file) = authorities {
-        let found = CertificateDer::pem_file_iter(file).map_err(|_| CertificatesError)?;
-        for certificate in found {
-            let certificate = certificate.map_err(|_| CertificatesError)?;
-            roots.add(certificate).map_err(|_| CertificatesError)?;
-        }
-        if roots.len() == webpki_roots::TLS_SERVER_ROOTS.len() {
-            return Err(CertificatesError);
+fn connector(authorities: Option<&[u8]>) -> Result<TlsConnector, CertificatesError> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|_| CertificatesError)?;
+                roots.add(certificate).map_err(|_| CertificatesError)?;
+            }
         }
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    if roots.is_empty() {
+        return Err(CertificatesError);
+    }
+    let provider = Arc::new(ring::default_provider());
     let config =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let Ok(config) = config else {

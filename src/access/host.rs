@@ -5,8 +5,6 @@
 //! to be verified but the name of its key: `jku`, `x5u`, `jwk` and `x5c` are never looked at.
 //! Everything that is wrong is the same refusal; the log says which, at `debug`.
 
-use std::path::PathBuf;
-
 use jsonwebtoken::Validation;
 use serde_json::{Map, Value};
 use url::Url;
@@ -63,12 +61,12 @@ pub enum HostTokenKeys {
     Secret(zeroize::Zeroizing<String>),
     /// A public key in PEM.
     PublicKey(String),
-    /// The URL of a JWK Set, and authorities to trust besides the public ones.
+    /// The URL of a JWK Set.
     Jwks {
         /// https, or loopback.
         url: Url,
-        /// A PEM file.
-        authorities: Option<PathBuf>,
+        /// Certificates, in PEM, of who may vouch for its server instead of the public authorities.
+        authorities: Option<Vec<u8>>,
     },
 }
 

@@ -1,7 +1,5 @@
 //! The variables of the host application's access tokens.
 
-use std::path::PathBuf;
-
 use url::Url;
 
 use super::reader::Reader;
@@ -74,9 +72,9 @@ fn keys(reader: &mut Reader) -> Option<(&'static str, HostTokenKeys)> {
         plain.then_some(url)
     };
     if let Some(url) = reader.parsed(JWKS_URL, "is not a https URL", mend, read) {
-        let authorities = reader
-            .optional(CA_FILE)
-            .map(|path| PathBuf::from(path.as_str()));
+        let mend = "check path and rights";
+        let problem = "names a file that cannot be read";
+        let authorities = reader.parsed(CA_FILE, problem, mend, |path| std::fs::read(path).ok());
         set.push((JWKS_URL, HostTokenKeys::Jwks { url, authorities }));
     }
     if let [(first, _), (second, _), ..] = set.as_slice() {

@@ -82,7 +82,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "READDRESS_HOST_TOKEN_CA_FILE",
         "none",
-        "Authorities, in PEM, to trust for that URL besides the public ones",
+        "A file of certificates in PEM: who may vouch for that URL's server, instead of the public authorities",
     ),
     variable(
         "READDRESS_HOST_TOKEN_ISSUER",

@@ -5,6 +5,7 @@ pub mod app;
 pub mod contract;
 pub mod database;
 pub mod forge;
+pub mod key_server;
 pub mod process;
 pub mod smtp;
 
