@@ -34,7 +34,7 @@ struct Inner {
     clock: Clock,
     state: Mutex<State>,
     /// Held by the one fetch that is under way.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -84,7 +84,7 @@ impl Jwks {
             document,
             clock,
             state: Mutex::default(),
-            fetching: tokio::sync::Mutex::default(),
+            fetching: Arc::default(),
         }))
     }
 
@@ -95,28 +95,44 @@ impl Jwks {
         algorithm: Algorithm,
         deadline: Deadline,
     ) -> Result<VerificationKey, NoKey> {
-        let (found, is_old) = self.0.look_up(kid, algorithm);
-        let (is_due, is_fetching) = (self.0.is_due(), self.0.fetching.try_lock().is_err());
-        let refresh = match &found {
-            // Nobody waits for a fetch that another token has begun.
-            Some(Lookup::Found(_)) => is_old && is_due && !is_fetching,
+        let (mut found, is_old) = self.0.look_up(kid, algorithm);
+        let is_wanted = match &found {
+            Some(Lookup::Found(_)) => is_old,
             Some(Lookup::Mismatch) => false,
-            // Unless it may bring the very key that is missing.
-            Some(Lookup::Unknown) | None => is_due || is_fetching,
+            Some(Lookup::Unknown) | None => true,
         };
-        let found = if refresh {
-            let inner = Arc::clone(&self.0);
-            // Goes on if the caller does not: the next one finds its result.
-            let refreshed = tokio::spawn(async move { inner.refresh_if_due().await });
-            let _ = deadline.bound(refreshed).await;
-            self.0.look_up(kid, algorithm).0
-        } else {
-            found
-        };
+        if is_wanted {
+            let is_found = matches!(found, Some(Lookup::Found(_)));
+            self.refreshed(!is_found, deadline).await;
+            found = self.0.look_up(kid, algorithm).0;
+        }
         match found {
             Some(Lookup::Found(key)) => Ok(key),
             Some(Lookup::Mismatch | Lookup::Unknown) => Err(NoKey::Unknown),
             None => Err(NoKey::Unavailable),
+        }
+    }
+
+    /// Waits for a fetch, if one is due. One that another caller has begun is waited for only by
+    /// whom it may bring the very key that is missing.
+    async fn refreshed(&self, wait_for_others: bool, deadline: Deadline) {
+        match Arc::clone(&self.0.fetching).try_lock_owned() {
+            Ok(fetching) if self.0.is_due() => {
+                let inner = Arc::clone(&self.0);
+                // Goes on if its caller does not: the next one finds the result.
+                let fetch = tokio::spawn(async move {
+                    if let Err(error) = inner.fetch().await {
+                        tracing::error!(error = chain(&error), "host keys unavailable");
+                    }
+                    drop(fetching);
+                });
+                let _ = deadline.bound(fetch).await;
+            }
+            Ok(_) => {}
+            Err(_) if wait_for_others => {
+                let _ = deadline.bound(self.0.fetching.lock()).await;
+            }
+            Err(_) => {}
         }
     }
 
@@ -147,15 +163,6 @@ impl Inner {
         // A clock that was put back counts as passed.
         let recent = |tried_at: i64| (tried_at..tried_at.saturating_add(pause)).contains(&now);
         !state.tried_at.is_some_and(recent)
-    }
-
-    async fn refresh_if_due(&self) {
-        let _fetching = self.fetching.lock().await;
-        if self.is_due()
-            && let Err(error) = self.fetch().await
-        {
-            tracing::error!(error = chain(&error), "host keys unavailable");
-        }
     }
 
     async fn fetch(&self) -> Result<usize, JwksError> {

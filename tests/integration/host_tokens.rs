@@ -8,6 +8,7 @@ use readdress::access::host::{Audience, HostTokenKeys, HostTokenRules};
 use serde_json::{Value, json};
 
 use crate::support::app::{PASSWORD, START, at_once};
+use crate::support::certificates::Authority;
 use crate::support::forge;
 use crate::support::key_server::{KeyServer, Serves};
 use crate::support::{Options, TestApp, story};
@@ -356,6 +357,34 @@ async fn a_slow_url_keeps_one_caller_waiting_three_seconds_and_nobody_else() {
         assert!(waits[6] < Duration::from_secs(2), "{waits:?}");
         assert!(waits[7] < Duration::from_secs(5), "{waits:?}");
         assert_eq!(server.requests(), 2);
+        app.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_over_tls_is_believed_only_from_the_server_that_was_named() {
+    let ours = Authority::new("ours");
+    let stranger = Authority::new("stranger");
+    let name = "127.0.0.1";
+    for (tls, status) in [
+        (ours.server(name), 200),
+        (stranger.server(name), 503),
+        (ours.server("127.0.0.2"), 503),
+        (ours.expired(name), 503),
+        (ours.not_yet_valid(name), 503),
+        (ours.as_authority(name), 503),
+    ] {
+        let server = KeyServer::start_tls(Serves::Set(set(0)), tls).await;
+        let mut options = with_set(&server);
+        let Some((HostTokenKeys::Jwks { authorities, .. }, _)) = &mut options.host_tokens else {
+            unreachable!("a set")
+        };
+        *authorities = Some(ours.pem.clone().into_bytes());
+        let app = TestApp::on_sqlite(options).await;
+        add_host_user(&app).await;
+        let answer = app.me(&jose("RS256-2026")).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+        assert_eq!(server.requests(), usize::from(status == 200));
         app.close().await;
     }
 }

@@ -13,7 +13,9 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 /// What is answered.
@@ -42,9 +44,19 @@ pub struct KeyServer {
 
 impl KeyServer {
     pub async fn start(serves: Serves) -> Self {
+        Self::start_with(serves, None).await
+    }
+
+    /// The same over TLS.
+    pub async fn start_tls(serves: Serves, tls: TlsAcceptor) -> Self {
+        Self::start_with(serves, Some(tls)).await
+    }
+
+    async fn start_with(serves: Serves, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let url = format!("http://{address}/.well-known/jwks.json?v=1");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{address}/.well-known/jwks.json?v=1");
         let server = Self {
             url: url.parse().expect("a URL"),
             state: Arc::new(Mutex::new((serves, 0))),
@@ -52,17 +64,16 @@ impl KeyServer {
         let serving = server.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let server = serving.clone();
+                let (server, tls) = (serving.clone(), tls.clone());
                 tokio::spawn(async move {
-                    let answer = service_fn(|request: hyper::Request<_>| {
-                        assert_eq!(request.uri(), "/.well-known/jwks.json?v=1");
-                        assert_eq!(request.headers()["host"], address.to_string().as_str());
-                        server.answer()
-                    });
-                    let connection = http1::Builder::new();
-                    let _ = connection
-                        .serve_connection(TokioIo::new(stream), answer)
-                        .await;
+                    match tls {
+                        None => server.speak(stream).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                server.speak(stream).await;
+                            }
+                        }
+                    }
                 });
             }
         });
@@ -77,6 +88,22 @@ impl KeyServer {
     /// How often it was asked.
     pub fn requests(&self) -> usize {
         self.state.lock().expect("not poisoned").1
+    }
+
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let answer = service_fn(|request: hyper::Request<_>| {
+            assert_eq!(request.uri(), "/.well-known/jwks.json?v=1");
+            let host = request.headers()["host"].to_str().expect("ASCII");
+            assert_eq!(
+                host.parse::<std::net::SocketAddr>().ok(),
+                self.url.socket_addrs(|| None).expect("it has one").pop()
+            );
+            self.answer()
+        });
+        let connection = http1::Builder::new();
+        let _ = connection
+            .serve_connection(TokioIo::new(stream), answer)
+            .await;
     }
 
     async fn answer(&self) -> Result<Response<UnsyncBoxBody<Bytes, Infallible>>, std::io::Error> {
