@@ -281,6 +281,14 @@ mod tests {
             ("READDRESS_SIGN_IN", "canary"),
             ("READDRESS_WEB_ROOT", "/canary"),
             ("READDRESS_PASSWORD_THREADS", "0"),
+            (
+                "READDRESS_HOST_TOKEN_SECRET",
+                "canary-that-is-too-short-a-key.",
+            ),
+            ("READDRESS_HOST_TOKEN_PUBLIC_KEY", "canary"),
+            ("READDRESS_HOST_TOKEN_PUBLIC_KEY_FILE", "/canary"),
+            ("READDRESS_HOST_TOKEN_ISSUER", "canary"),
+            ("READDRESS_HOST_TOKEN_REQUIRE", "canary=1"),
             ("READDRESS_PASSWORD_FORMAT", "canary"),
             ("READDRESS_PASSWORD_FORMAT", "bcrypt:16"),
             ("READDRESS_CONFIM_TTL", "1h"),
@@ -294,6 +302,105 @@ mod tests {
                 complaints[0].starts_with(name) && !complaints[0].contains("canary"),
                 "{complaints:?}"
             );
+        }
+    }
+
+    #[test]
+    fn host_tokens_have_one_key_and_rules_that_fit_it() {
+        const SECRET: (&str, &str) = (
+            "READDRESS_HOST_TOKEN_SECRET",
+            "x7Qm2vT9_pLr4Zk8WnB1cYs6-HdJ3fGu0EaRoViKtXwM5N",
+        );
+        const URL: (&str, &str) = (
+            "READDRESS_HOST_TOKEN_JWKS_URL",
+            "https://id.example.com/keys",
+        );
+        const ISSUER: (&str, &str) = ("READDRESS_HOST_TOKEN_ISSUER", "https://id.example.com");
+        const AUDIENCE: (&str, &str) = ("READDRESS_HOST_TOKEN_AUDIENCE", "any");
+        let complaints_with = |variables: &[(&'static str, &'static str)]| {
+            complaints(&[good().as_slice(), variables].concat())
+        };
+        for accepted in [
+            &[SECRET][..],
+            &[SECRET, ("READDRESS_HOST_TOKEN_USER_ID", "user_id")],
+            &[
+                SECRET,
+                (
+                    "READDRESS_HOST_TOKEN_REQUIRE",
+                    "token_type=access, scope=a=b",
+                ),
+            ],
+            &[SECRET, ISSUER, AUDIENCE],
+            &[URL, ISSUER, AUDIENCE],
+            &[
+                (
+                    "READDRESS_HOST_TOKEN_JWKS_URL",
+                    "http://127.0.0.1:8000/keys",
+                ),
+                ISSUER,
+                AUDIENCE,
+            ],
+        ] {
+            assert_eq!(
+                complaints_with(accepted),
+                Vec::<String>::new(),
+                "{accepted:?}"
+            );
+        }
+        for (refused, names) in [
+            (&[SECRET, URL, ISSUER, AUDIENCE][..], &[URL.0][..]),
+            (&[URL], &[ISSUER.0, AUDIENCE.0]),
+            (&[URL, AUDIENCE], &[ISSUER.0]),
+            (
+                &[
+                    (
+                        "READDRESS_HOST_TOKEN_JWKS_URL",
+                        "http://id.example.com/keys",
+                    ),
+                    ISSUER,
+                    AUDIENCE,
+                ],
+                &[URL.0],
+            ),
+            (
+                &[
+                    (
+                        "READDRESS_HOST_TOKEN_JWKS_URL",
+                        "https://u:p@id.example.com/keys",
+                    ),
+                    ISSUER,
+                    AUDIENCE,
+                ],
+                &[URL.0],
+            ),
+            (
+                &[
+                    URL,
+                    ISSUER,
+                    AUDIENCE,
+                    ("READDRESS_HOST_TOKEN_CA_FILE", "/nowhere"),
+                ],
+                &["READDRESS_HOST_TOKEN_CA_FILE"],
+            ),
+            (
+                &[
+                    URL,
+                    ISSUER,
+                    AUDIENCE,
+                    ("READDRESS_HOST_TOKEN_CA_FILE", "/dev/null"),
+                ],
+                &["READDRESS_HOST_TOKEN_CA_FILE"],
+            ),
+            (
+                &[SECRET, ("READDRESS_HOST_TOKEN_REQUIRE", "access")],
+                &["READDRESS_HOST_TOKEN_REQUIRE"],
+            ),
+        ] {
+            let complaints = complaints_with(refused);
+            assert_eq!(complaints.len(), names.len(), "{refused:?}: {complaints:?}");
+            for (complaint, name) in complaints.iter().zip(names) {
+                assert!(complaint.starts_with(name), "{refused:?}: {complaints:?}");
+            }
         }
     }
 
