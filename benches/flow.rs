@@ -23,7 +23,7 @@ mod app {
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use readdress::password::{self, Password, Workspace};
+use readdress::password::{self, Checker, Password, Workspace};
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -58,9 +58,9 @@ async fn main() {
 /// Milliseconds of CPU one password check takes with nothing around it.
 fn raw_verification() -> f64 {
     let stored = password::hash(&Password::new(PASSWORD.to_owned())).expect("a hash");
-    let mut workspace = Workspace::default();
+    let (checker, mut workspace) = (Checker::default(), Workspace::default());
     let mut verify = || {
-        assert!(password::check(
+        assert!(checker.check(
             &Password::new(PASSWORD.to_owned()),
             Some(&stored),
             &mut workspace

@@ -1,8 +1,13 @@
 //! Who is calling: signing in, and the access token that a signed-in user shows.
 //!
 //! An access token holds until it expires, through a change of address or password: it says who
-//! somebody is, and every step that matters asks for the password besides. (The host application's
-//! own tokens join here.)
+//! somebody is, and every step that matters asks for the password besides. It is one of ours, or one
+//! of the host application's own ([`host`]); `typ` tells which, and neither passes for the other.
+
+mod fetch;
+pub mod host;
+mod jwks;
+mod verification_key;
 
 use std::time::Duration;
 
@@ -12,12 +17,16 @@ use tracing::Span;
 use crate::clock::seconds_of;
 use crate::email_address::EmailAddress;
 use crate::email_change::Caller;
-use crate::jwt::{Jwts, TokenKind};
+use crate::jwt::{Jwts, RawHeader, TokenKind};
 use crate::keys::Key;
 use crate::limits::{Limits, Wait};
 use crate::password::Password;
 use crate::password::lane::{Lane, Overloaded};
 use crate::users::{DatabaseError, User, Users};
+use host::{HostTokens, Refusal};
+
+/// The `typ` of our own.
+const TYP: &str = "readdress-access+jwt";
 
 /// Signs people in and recognises them. Cheap to clone.
 #[derive(Clone)]
@@ -28,6 +37,7 @@ pub struct Access {
     limits: Limits,
     lifetime: Duration,
     sign_in: bool,
+    host: Option<HostTokens>,
 }
 
 /// A new access token.
@@ -64,9 +74,24 @@ pub enum AccessError {
     /// The token is missing, invalid or expired, or its user is gone.
     #[error("no valid access token")]
     Unauthenticated,
+    /// The token is of the host, whose keys were never had.
+    #[error("the keys of the host cannot be had")]
+    NoKeys,
     /// See [`DatabaseError`].
     #[error(transparent)]
     Database(#[from] DatabaseError),
+}
+
+impl From<Refusal> for AccessError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Invalid(reason) => {
+                tracing::debug!(reason, "host token refused");
+                Self::Unauthenticated
+            }
+            Refusal::NoKeys => Self::NoKeys,
+        }
+    }
 }
 
 /// An access token says nothing but whose it is.
@@ -74,7 +99,8 @@ pub enum AccessError {
 struct Nothing {}
 
 impl Access {
-    /// `lifetime` is how long an access token holds; without `sign_in` nobody is given one.
+    /// `lifetime` is how long an access token holds; without `sign_in` nobody is given one. `host`
+    /// recognises the host's.
     #[must_use]
     pub fn new(
         jwts: Jwts,
@@ -83,6 +109,7 @@ impl Access {
         limits: Limits,
         lifetime: Duration,
         sign_in: bool,
+        host: Option<HostTokens>,
     ) -> Self {
         Self {
             jwts,
@@ -91,6 +118,7 @@ impl Access {
             limits,
             lifetime,
             sign_in,
+            host,
         }
     }
 
@@ -136,18 +164,28 @@ impl Access {
     ///
     /// [`AccessError`].
     pub async fn authenticate(&self, caller: &Caller, token: &str) -> Result<User, AccessError> {
-        let token = self
-            .jwts
-            .read::<Nothing>(self.kind(), token)
-            .map_err(|_| AccessError::Unauthenticated)?;
+        let is_ours = || RawHeader::of(token).is_some_and(|header| header.typ() == Some(TYP));
+        let id = match &self.host {
+            Some(host) if !is_ours() => host
+                .user_id(token, caller.deadline)
+                .await
+                .map_err(AccessError::from)?,
+            _ => self.subject_of_ours(token)?,
+        };
+        Span::current().record("user_id", id.as_str());
+        self.users
+            .find(&id, caller.deadline)
+            .await?
+            .ok_or(AccessError::Unauthenticated)
+    }
+
+    fn subject_of_ours(&self, token: &str) -> Result<String, AccessError> {
+        let token = self.jwts.read::<Nothing>(self.kind(), token);
+        let token = token.map_err(|_| AccessError::Unauthenticated)?;
         if self.jwts.is_past(token.expires_at) {
             return Err(AccessError::Unauthenticated);
         }
-        Span::current().record("user_id", token.subject.as_str());
-        self.users
-            .find(&token.subject, caller.deadline)
-            .await?
-            .ok_or(AccessError::Unauthenticated)
+        Ok(token.subject)
     }
 
     fn issue(&self, user: &User) -> String {
@@ -162,7 +200,7 @@ impl Access {
 
     fn kind(&self) -> TokenKind {
         TokenKind {
-            typ: "readdress-access+jwt",
+            typ: TYP,
             secret: Key::access_secret,
             max_lifetime: self.lifetime,
         }

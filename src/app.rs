@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::access::Access;
+use crate::access::host::HostTokens;
 use crate::clock::Clock;
 use crate::email_change::link::Lifetimes;
 use crate::email_change::links::Links;
@@ -14,6 +15,7 @@ use crate::jwt::Jwts;
 use crate::keys::KeyRing;
 use crate::limits::{Limits, Quotas};
 use crate::mailer::Mailer;
+use crate::password::Checker;
 use crate::password::lane::Lane;
 use crate::users::Users;
 
@@ -33,10 +35,14 @@ pub struct Blueprint {
     pub access_lifetime: Duration,
     /// Whether `signIn` is offered.
     pub sign_in: bool,
+    /// Recognises the host application's access tokens.
+    pub host_tokens: Option<HostTokens>,
     /// What each limit allows.
     pub quotas: Quotas,
     /// Threads that check passwords.
     pub password_threads: usize,
+    /// What they are checked with.
+    pub passwords: Checker,
     /// Where the users are.
     pub users: Users,
     /// Sends mails.
@@ -81,7 +87,7 @@ impl App {
             ..
         } = blueprint;
         let users = blueprint.users;
-        let lane = Lane::start(blueprint.password_threads)?;
+        let lane = Lane::start(blueprint.password_threads, blueprint.passwords)?;
         let limits = Limits::new(blueprint.quotas, &clock);
         let letters = Letters::new(service_name(&app_url), blueprint.links)?;
         let jwts = Jwts::new(Arc::new(keys), app_url, clock.clone());
@@ -92,6 +98,7 @@ impl App {
             limits.clone(),
             blueprint.access_lifetime,
             blueprint.sign_in,
+            blueprint.host_tokens,
         );
         let flow = EmailChange::new(Tools {
             users: users.clone(),

@@ -5,6 +5,7 @@
 //! variable and the way to mend it, never its value. Configuration ends here: everything behind it
 //! receives plain values.
 
+mod host_tokens;
 mod reader;
 mod table;
 mod values;
@@ -18,16 +19,18 @@ use zeroize::Zeroizing;
 
 pub use reader::{ConfigError, Reader};
 use values::{
-    app_url, cores, cors_origins, count, keys, lifetime, link_templates, quota, sender, smtp,
-    switch, trusted_proxies, web_root,
+    app_url, cores, cors_origins, count, keys, lifetime, link_templates, passwords, quota, sender,
+    smtp, switch, trusted_proxies, web_root,
 };
 pub use variables::{VARIABLES, Variable};
 
+use crate::access::host::HostTokens;
 use crate::email_change::link::Lifetimes;
 use crate::email_change::mail::LinkTemplates;
 use crate::keys::KeyRing;
 use crate::limits::Quotas;
 use crate::mailer::{Sender, SmtpUrl};
+use crate::password::Checker;
 use crate::server;
 use crate::telemetry::Format;
 use crate::users::Layout;
@@ -45,8 +48,8 @@ pub struct Common {
     pub quotas: Quotas,
     /// Threads that check passwords.
     pub password_threads: usize,
-    /// Whether `signIn` is offered.
-    pub sign_in: bool,
+    /// Whether `signIn` is offered, if that is said.
+    pub sign_in: Option<bool>,
     /// The folder of the built pages, if they are served.
     pub web_root: Option<PathBuf>,
     /// How the service faces the network.
@@ -63,6 +66,10 @@ pub struct Production {
     pub links: LinkTemplates,
     /// The database.
     pub database: DatabaseSettings,
+    /// Recognises the host application's access tokens, if it issues any.
+    pub host_tokens: Option<HostTokens>,
+    /// What passwords are checked with.
+    pub passwords: Checker,
     /// The mail server.
     pub smtp: SmtpUrl,
     /// Connections to it at once.
@@ -122,6 +129,8 @@ impl Production {
         let app_url = app_url(reader);
         let links = app_url.as_deref().map(|url| link_templates(reader, url));
         let database = DatabaseSettings::read(reader);
+        let host_tokens = host_tokens::host_tokens(reader);
+        let passwords = passwords(reader);
         let smtp = smtp(reader);
         let sender = sender(reader);
         let smtp_connections = count(reader, "READDRESS_SMTP_CONNECTIONS", 4);
@@ -130,6 +139,8 @@ impl Production {
             app_url: app_url?,
             links: links?,
             database: database?,
+            host_tokens,
+            passwords,
             smtp: smtp?,
             smtp_connections,
             sender: sender?,
@@ -283,6 +294,16 @@ mod tests {
             ("READDRESS_SIGN_IN", "canary"),
             ("READDRESS_WEB_ROOT", "/canary"),
             ("READDRESS_PASSWORD_THREADS", "0"),
+            (
+                "READDRESS_HOST_TOKEN_SECRET",
+                "canary-that-is-too-short-a-key.",
+            ),
+            ("READDRESS_HOST_TOKEN_PUBLIC_KEY", "canary"),
+            ("READDRESS_HOST_TOKEN_PUBLIC_KEY_FILE", "/canary"),
+            ("READDRESS_HOST_TOKEN_ISSUER", "canary"),
+            ("READDRESS_HOST_TOKEN_REQUIRE", "canary=1"),
+            ("READDRESS_PASSWORD_FORMAT", "canary"),
+            ("READDRESS_PASSWORD_FORMAT", "bcrypt:16"),
             ("READDRESS_CONFIM_TTL", "1h"),
             ("READDRESS_USERS_PRESET", "canary"),
             ("READDRESS_USERS_TABLE", "a.b.canary"),
@@ -299,6 +320,105 @@ mod tests {
                 complaints[0].starts_with(name) && !complaints[0].contains("canary"),
                 "{complaints:?}"
             );
+        }
+    }
+
+    #[test]
+    fn host_tokens_have_one_key_and_rules_that_fit_it() {
+        const SECRET: (&str, &str) = (
+            "READDRESS_HOST_TOKEN_SECRET",
+            "x7Qm2vT9_pLr4Zk8WnB1cYs6-HdJ3fGu0EaRoViKtXwM5N",
+        );
+        const URL: (&str, &str) = (
+            "READDRESS_HOST_TOKEN_JWKS_URL",
+            "https://id.example.com/keys",
+        );
+        const ISSUER: (&str, &str) = ("READDRESS_HOST_TOKEN_ISSUER", "https://id.example.com");
+        const AUDIENCE: (&str, &str) = ("READDRESS_HOST_TOKEN_AUDIENCE", "any");
+        let complaints_with = |variables: &[(&'static str, &'static str)]| {
+            complaints(&[good().as_slice(), variables].concat())
+        };
+        for accepted in [
+            &[SECRET][..],
+            &[SECRET, ("READDRESS_HOST_TOKEN_USER_ID", "user_id")],
+            &[
+                SECRET,
+                (
+                    "READDRESS_HOST_TOKEN_REQUIRE",
+                    "token_type=access, scope=a=b",
+                ),
+            ],
+            &[SECRET, ISSUER, AUDIENCE],
+            &[URL, ISSUER, AUDIENCE],
+            &[
+                (
+                    "READDRESS_HOST_TOKEN_JWKS_URL",
+                    "http://127.0.0.1:8000/keys",
+                ),
+                ISSUER,
+                AUDIENCE,
+            ],
+        ] {
+            assert_eq!(
+                complaints_with(accepted),
+                Vec::<String>::new(),
+                "{accepted:?}"
+            );
+        }
+        for (refused, names) in [
+            (&[SECRET, URL, ISSUER, AUDIENCE][..], &[URL.0][..]),
+            (&[URL], &[ISSUER.0, AUDIENCE.0]),
+            (&[URL, AUDIENCE], &[ISSUER.0]),
+            (
+                &[
+                    (
+                        "READDRESS_HOST_TOKEN_JWKS_URL",
+                        "http://id.example.com/keys",
+                    ),
+                    ISSUER,
+                    AUDIENCE,
+                ],
+                &[URL.0],
+            ),
+            (
+                &[
+                    (
+                        "READDRESS_HOST_TOKEN_JWKS_URL",
+                        "https://u:p@id.example.com/keys",
+                    ),
+                    ISSUER,
+                    AUDIENCE,
+                ],
+                &[URL.0],
+            ),
+            (
+                &[
+                    URL,
+                    ISSUER,
+                    AUDIENCE,
+                    ("READDRESS_HOST_TOKEN_CA_FILE", "/nowhere"),
+                ],
+                &["READDRESS_HOST_TOKEN_CA_FILE"],
+            ),
+            (
+                &[
+                    URL,
+                    ISSUER,
+                    AUDIENCE,
+                    ("READDRESS_HOST_TOKEN_CA_FILE", "/dev/null"),
+                ],
+                &["READDRESS_HOST_TOKEN_CA_FILE"],
+            ),
+            (
+                &[SECRET, ("READDRESS_HOST_TOKEN_REQUIRE", "access")],
+                &["READDRESS_HOST_TOKEN_REQUIRE"],
+            ),
+        ] {
+            let complaints = complaints_with(refused);
+            assert_eq!(complaints.len(), names.len(), "{refused:?}: {complaints:?}");
+            for (complaint, name) in complaints.iter().zip(names) {
+                assert!(complaint.starts_with(name), "{refused:?}: {complaints:?}");
+            }
         }
     }
 

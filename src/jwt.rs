@@ -1,6 +1,6 @@
 //! Compact JWS (RFC 7515) as this service makes and reads them: HS256, `kid`, and a `typ` of their
 //! own for every kind of token (RFC 8725, section 3.11). Links and access tokens are built on this;
-//! `jsonwebtoken` lives nowhere else.
+//! `jsonwebtoken` lives here and in `access`, which reads the tokens of others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::clock::{Clock, seconds_of};
 use crate::keys::{Key, KeyRing};
@@ -186,10 +186,38 @@ fn header(kind: TokenKind, key: &Key) -> Header {
 /// Compared whole, as JSON: a `crit`, `jku`, `zip` or anything else that we never write is refused,
 /// and so is one of them that is null.
 fn is_exactly(token: &str, header: &Header) -> bool {
-    let segment = token.split('.').next().unwrap_or_default();
-    let found = URL_SAFE_NO_PAD
-        .decode(segment)
-        .ok()
-        .and_then(|json| serde_json::from_slice(&json).ok());
-    found.is_some_and(|found: Value| serde_json::to_value(header).is_ok_and(|ours| ours == found))
+    RawHeader::of(token).is_some_and(|found| {
+        serde_json::to_value(header).is_ok_and(|ours| ours == Value::Object(found.0))
+    })
+}
+
+/// A JOSE header as it was written, before anything was verified: good for choosing what to verify
+/// with, and for refusing.
+pub(crate) struct RawHeader(Map<String, Value>);
+
+impl RawHeader {
+    /// The header of a compact JWS, if its first part is one.
+    pub(crate) fn of(token: &str) -> Option<Self> {
+        let segment = token.split('.').next().unwrap_or_default();
+        let json = URL_SAFE_NO_PAD.decode(segment).ok()?;
+        serde_json::from_slice(&json).ok().map(Self)
+    }
+
+    /// Whether a parameter is there, be it null.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(crate) fn typ(&self) -> Option<&str> {
+        self.0.get("typ")?.as_str()
+    }
+
+    pub(crate) fn kid(&self) -> Option<&str> {
+        self.0.get("kid")?.as_str()
+    }
+
+    /// `None` for `none`, and for whatever else the library does not know.
+    pub(crate) fn algorithm(&self) -> Option<Algorithm> {
+        self.0.get("alg")?.as_str()?.parse().ok()
+    }
 }

@@ -40,6 +40,18 @@ pub(super) async fn run() -> Result<(), Failure> {
             Err(error) => bad("pages", &error.into(), &mut wrong),
         }
     }
+    if let Some(host_tokens) = &production.host_tokens {
+        match host_tokens.probe().await {
+            Ok(keys) => good("host tokens", &format!("{keys} to verify with")),
+            Err(error) => {
+                let failure = Failure::Refused(format!(
+                    "{} (READDRESS_HOST_TOKEN_JWKS_URL: check host, path and certificate)",
+                    chain(&error)
+                ));
+                bad("host tokens", &failure, &mut wrong);
+            }
+        }
+    }
     let smtp = Smtp::new(production.smtp, 1);
     let mailer = Mailer::smtp(smtp, production.sender, Clock::System);
     match mailer.probe(Deadline::of_request()).await {

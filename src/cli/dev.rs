@@ -19,7 +19,7 @@ use crate::email_change::chain;
 use crate::email_change::mail::LinkTemplates;
 use crate::keys::{self, KeyRing};
 use crate::mailer::{Folder, Mailer, Sender};
-use crate::password::{self, Password};
+use crate::password::{self, Checker, Password};
 use crate::server::{self, Pages, PagesError};
 use crate::users::{self, ConnectionOptions, Layout, Owner, Purpose, Users};
 
@@ -65,8 +65,10 @@ pub(super) async fn run() -> Result<(), Failure> {
         lifetimes: common.lifetimes,
         access_lifetime: common.access_lifetime,
         sign_in: true,
+        host_tokens: None,
         quotas: common.quotas,
         password_threads: common.password_threads,
+        passwords: Checker::default(),
         mailer: Mailer::folder(mailbox.clone(), sender, clock.clone()),
         clock,
         app_url,

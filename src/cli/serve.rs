@@ -6,6 +6,7 @@ use super::{Failure, open_users, start_log, stop_signal};
 use crate::app::{App, Blueprint};
 use crate::clock::Clock;
 use crate::config::{Common, Production, Reader};
+use crate::email_change::chain;
 use crate::mailer::{Mailer, Smtp};
 use crate::server::{self, Pages};
 
@@ -22,6 +23,7 @@ pub(super) async fn run() -> Result<(), Failure> {
     let pages = common.web_root.as_deref().map(Pages::read).transpose()?;
     let users = open_users(&production.database).await?;
     let clock = Clock::System;
+    let host_tokens = production.host_tokens;
     let smtp = Smtp::new(production.smtp, production.smtp_connections);
     let app = App::build(Blueprint {
         mailer: Mailer::smtp(smtp, production.sender, clock.clone()),
@@ -31,12 +33,22 @@ pub(super) async fn run() -> Result<(), Failure> {
         links: production.links,
         lifetimes: common.lifetimes,
         access_lifetime: common.access_lifetime,
-        sign_in: common.sign_in,
+        sign_in: common.sign_in.unwrap_or(host_tokens.is_none()),
+        host_tokens: host_tokens.clone(),
         quotas: common.quotas,
         password_threads: common.password_threads,
+        passwords: production.passwords,
         users,
     })?;
     let stop = stop_signal()?;
+    if let Some(host_tokens) = host_tokens {
+        tokio::spawn(async move {
+            // Nobody is recognised until they answer; everything else works, and tokens try again.
+            if let Err(error) = host_tokens.probe().await {
+                tracing::error!(error = chain(&error), "host keys unavailable");
+            }
+        });
+    }
     let listener = TcpListener::bind(common.listen)
         .await
         .map_err(|error| Failure::Listen(common.listen, error))?;

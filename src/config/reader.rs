@@ -99,6 +99,11 @@ impl Reader {
         });
     }
 
+    /// How much is wrong so far.
+    pub(super) fn count(&self) -> usize {
+        self.errors.len()
+    }
+
     /// The value of a variable, or of the file that `…_FILE` names if it is a secret. An empty one
     /// counts as not set.
     pub(super) fn optional(&mut self, name: &'static str) -> Option<Zeroizing<String>> {

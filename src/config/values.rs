@@ -11,6 +11,7 @@ use crate::email_change::mail::{LinkTemplates, TOKEN};
 use crate::keys::KeyRing;
 use crate::limits::Quota;
 use crate::mailer::{Sender, SmtpUrl, Tls};
+use crate::password::{Checker, Work};
 
 /// The longest lifetime that can be configured; undo windows beyond a year serve nobody.
 const LONGEST: Duration = Duration::from_hours(24 * 366);
@@ -49,7 +50,7 @@ pub(super) fn app_url(reader: &mut Reader) -> Option<String> {
 }
 
 /// https, or a page on this very machine: tokens travel in these URLs.
-fn is_safe(url: &Url) -> bool {
+pub(super) fn is_safe(url: &Url) -> bool {
     let loopback = match url.host() {
         Some(Host::Domain(domain)) => domain == "localhost" || domain.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -161,15 +162,14 @@ pub(super) fn count(reader: &mut Reader, name: &'static str, default: usize) -> 
         .unwrap_or(default)
 }
 
-pub(super) fn switch(reader: &mut Reader, name: &'static str) -> bool {
+/// `None` if it is not set.
+pub(super) fn switch(reader: &mut Reader, name: &'static str) -> Option<bool> {
     let read = |text: &str| match text {
         "on" => Some(true),
         "off" => Some(false),
         _ => None,
     };
-    reader
-        .parsed(name, "is neither on nor off", "set it to on or off", read)
-        .unwrap_or(true)
+    reader.parsed(name, "is neither on nor off", "set it to on or off", read)
 }
 
 pub(super) fn web_root(reader: &mut Reader) -> Option<PathBuf> {
@@ -183,6 +183,18 @@ pub(super) fn web_root(reader: &mut Reader) -> Option<PathBuf> {
         "build the pages with scripts/build-web and set it to the folder web/dist, or take it away to serve none",
         read,
     )
+}
+
+pub(super) fn passwords(reader: &mut Reader) -> Checker {
+    let mend = "set it to a format and its parameters, such as bcrypt:12, pbkdf2_sha256:1000000 or argon2id:m=19456,t=2,p=1; `readdress check` reads yours from a row";
+    let common = reader.parsed_or_default(
+        "READDRESS_PASSWORD_FORMAT",
+        "is no password format, or asks for more than this service gives to one password",
+        mend,
+        |text| text.parse().ok(),
+    );
+    let pepper = reader.optional("READDRESS_PASSWORD_PEPPER");
+    Checker::new(common.unwrap_or_else(Work::ours), pepper)
 }
 
 pub(super) fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {

@@ -23,10 +23,10 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
     }
 }
 
-const fn secret(name: &'static str, meaning: &'static str) -> Variable {
+const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
     Variable {
         name,
-        default: "required",
+        default,
         secret: true,
         meaning,
     }
@@ -41,14 +41,17 @@ pub const VARIABLES: &[Variable] = &[
     ),
     secret(
         "READDRESS_SECRET_KEYS",
+        "required",
         "Keys as `kid:base64url`, separated by commas. The first signs, all verify. `readdress keygen` makes one",
     ),
     secret(
         "READDRESS_DATABASE_URL",
+        "required",
         "`postgres://user:password@host/database`, `mysql://user:password@host/database` (MariaDB, MySQL) or `sqlite:///path/to/file.db`",
     ),
     secret(
         "READDRESS_SMTP_URL",
+        "required",
         "`smtp://user:password@host:port` (STARTTLS, port 587) or `smtps://…` (TLS, port 465). `?tls=opportunistic` must be asked for, `?tls=none` is refused outside this machine",
     ),
     variable(
@@ -112,10 +115,50 @@ pub const VARIABLES: &[Variable] = &[
         "127.0.0.1:8080",
         "Address and port to listen on",
     ),
+    secret(
+        "READDRESS_HOST_TOKEN_SECRET",
+        "none",
+        "The application's own access tokens: the secret that it signs them with (HS256), 32 bytes or more",
+    ),
+    secret(
+        "READDRESS_HOST_TOKEN_PUBLIC_KEY",
+        "none",
+        "Or the public key in PEM (RS256, ES256, EdDSA)",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_JWKS_URL",
+        "none",
+        "Or the https URL of a JWK Set with such keys",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_CA_FILE",
+        "none",
+        "A file of certificates in PEM: who may vouch for that URL's server, instead of the public authorities",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_ISSUER",
+        "any",
+        "What `iss` of these tokens must be; with a JWK Set it must be set, be it to `any`",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_AUDIENCE",
+        "none",
+        "What `aud` must be or hold; `any` takes all, and without this variable `aud` must be absent. With a JWK Set it must be set",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_USER_ID",
+        "sub",
+        "The claim that holds the user's id",
+    ),
+    variable(
+        "READDRESS_HOST_TOKEN_REQUIRE",
+        "none",
+        "Claims that must be there with that text, separated by commas, such as `token_type=access`",
+    ),
     variable(
         "READDRESS_SIGN_IN",
-        "on",
-        "`off` takes the operation `signIn` away",
+        "on without host tokens, off with them",
+        "Whether the operation `signIn` is offered: `on` or `off`",
     ),
     variable(
         "READDRESS_CONFIRM_TTL",
@@ -193,9 +236,19 @@ pub const VARIABLES: &[Variable] = &[
         "The page that takes a change back",
     ),
     variable(
+        "READDRESS_PASSWORD_FORMAT",
+        "argon2id:m=19456,t=2,p=1",
+        "What most stored passwords are hashed with: the work done for whoever is unknown, so that nobody can tell by the time",
+    ),
+    secret(
+        "READDRESS_PASSWORD_PEPPER",
+        "none",
+        "Devise's `config.pepper`: added to passwords that are checked against `$2a$`, `$2b$` and `$2y$`",
+    ),
+    variable(
         "READDRESS_PASSWORD_THREADS",
         "as many as cores",
-        "Threads that check passwords; each keeps 19 MiB from its first one on",
+        "Threads that check passwords; each keeps the memory of a common hash from its first one on, 19 MiB by default",
     ),
     variable("READDRESS_MAX_CONNECTIONS", "1000", "Connections at once"),
     variable(

@@ -6,18 +6,20 @@
 //! the hash (charging limits), then checks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use zeroize::Zeroizing;
 
-use super::{Password, Workspace, check};
+use super::{Checker, Password, Workspace};
 
 /// How many may wait beyond those being hashed: half a second's work of two threads.
 const QUEUE: usize = 32;
-/// A job that has waited longer is refused instead of run: its person has been kept long enough.
+/// Who has waited so long for a thread is refused instead of served, however long the hashes take
+/// that are before.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The lane is full, or did not come to this job in time. Try again in a second.
@@ -41,27 +43,31 @@ pub struct Place {
 struct Job {
     password: Password,
     stored: Option<Zeroizing<String>>,
-    since: Instant,
+    /// Taken by whoever is first: the thread that begins, or the caller who has waited too long.
+    taken: Arc<AtomicBool>,
     answer: oneshot::Sender<bool>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Lane {
-    /// Starts `threads` threads (at least one). Each takes 19 MiB at its first job and keeps it.
+    /// Starts `threads` threads (at least one). Each takes the memory of a common hash at its first
+    /// job, 19 MiB for one of ours, and keeps it.
     ///
     /// # Errors
     ///
     /// Passes on the operating system's refusal to start a thread.
-    pub fn start(threads: usize) -> std::io::Result<Self> {
+    pub fn start(threads: usize, checker: Checker) -> std::io::Result<Self> {
         let threads = threads.max(1);
         let (jobs, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
         let workspaces = Arc::default();
+        let checker = Arc::new(checker);
         for number in 0..threads {
             let (queue, workspaces) = (Arc::clone(&queue), Arc::clone(&workspaces));
+            let checker = Arc::clone(&checker);
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&queue, &workspaces))?;
+                .spawn(move || work(&queue, &workspaces, &checker))?;
         }
         Ok(Self {
             places: Arc::new(Semaphore::new(threads + QUEUE)),
@@ -92,16 +98,23 @@ impl Place {
     ///
     /// [`Overloaded`] if the lane does not come to it within a second.
     pub async fn check(self, password: Password, stored: Option<&str>) -> Result<bool, Overloaded> {
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
+        let taken = Arc::new(AtomicBool::new(false));
         let job = Job {
             password,
             stored: stored.map(|hash| Zeroizing::new(hash.to_owned())),
-            since: Instant::now(),
+            taken: Arc::clone(&taken),
             answer,
             _permit: self.permit,
         };
         self.jobs.send(job).map_err(|_| Overloaded)?;
-        answered.await.map_err(|_| Overloaded)
+        let first = tokio::time::timeout(LONGEST_WAIT, &mut answered).await;
+        let answer = match first {
+            Ok(answer) => answer,
+            Err(_) if !taken.swap(true, Ordering::AcqRel) => return Err(Overloaded),
+            Err(_) => answered.await,
+        };
+        answer.map_err(|_| Overloaded)
     }
 }
 
@@ -109,17 +122,18 @@ impl Place {
 /// the hash while there is one person at a time.
 type Workspaces = Mutex<Vec<Workspace>>;
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>, workspaces: &Workspaces) {
+fn work(queue: &Mutex<mpsc::Receiver<Job>>, workspaces: &Workspaces, checker: &Checker) {
     loop {
         // The guard is dropped before the hash: only taking a job is exclusive.
         let next = lock(queue).recv();
         let Ok(job) = next else { return };
-        if job.answer.is_closed() || job.since.elapsed() > LONGEST_WAIT {
+        // Its caller has gone, or has waited too long.
+        if job.answer.is_closed() || job.taken.swap(true, Ordering::AcqRel) {
             continue;
         }
         let mut workspace = lock(workspaces).pop().unwrap_or_default();
         let stored = job.stored.as_ref().map(|hash| hash.as_str());
-        let check = AssertUnwindSafe(|| check(&job.password, stored, &mut workspace));
+        let check = AssertUnwindSafe(|| checker.check(&job.password, stored, &mut workspace));
         // A defect in a hash function costs its caller an answer, and nobody else the lane.
         let Ok(matched) = catch_unwind(check) else {
             continue;
@@ -144,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_lane_refuses_at_once_and_frees_a_place_with_each_hash() {
-        let lane = Lane::start(1).expect("threads");
+        let lane = Lane::start(1, Checker::default()).expect("threads");
         let places: Vec<Place> = std::iter::from_fn(|| lane.place().ok()).collect();
         assert_eq!(places.len(), 1 + QUEUE);
         assert_eq!(lane.place().err(), Some(Overloaded));
@@ -161,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_who_goes_away_frees_no_place_before_the_hash_is_done() {
-        let lane = Lane::start(1).expect("threads");
+        let lane = Lane::start(1, Checker::default()).expect("threads");
         let all = lane.places.available_permits();
         let place = lane.place().expect("a place");
         let check = tokio::spawn(place.check(password(), None));
@@ -175,5 +189,26 @@ mod tests {
         })
         .await
         .expect("the place is freed after the hash");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_longer_than_a_second_behind_hashes_that_take_longer() {
+        let lane = Lane::start(1, Checker::default()).expect("threads");
+        // bcrypt at the highest cost that is allowed.
+        let slow = "$2b$15$abcdefghijklmnopqrstuuAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let since = tokio::time::Instant::now();
+        let first = tokio::spawn(lane.place().expect("a place").check(password(), Some(slow)));
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let second = lane.place().expect("a place").check(password(), None).await;
+        assert_eq!(second, Err(Overloaded));
+        assert!(
+            since.elapsed() < LONGEST_WAIT + Duration::from_millis(400),
+            "{:?}",
+            since.elapsed()
+        );
+        assert_eq!(first.await.expect("no panic"), Ok(false));
+        let third = lane.place().expect("a place").check(password(), None).await;
+        assert_eq!(third, Ok(false));
     }
 }

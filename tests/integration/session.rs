@@ -25,6 +25,38 @@ story! {
     }
 }
 
+/// Of the plain password, as other software has stored it (tests/vectors/make_passwords.py).
+fn stored_elsewhere() -> Vec<String> {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../vectors/passwords.json")).expect("vectors");
+    let of_ours = vectors
+        .as_array()
+        .expect("vectors")
+        .iter()
+        .filter(|vector| vector["password"] == PASSWORD && vector.get("pepper").is_none());
+    let stored = of_ours.map(|vector| vector["stored"].as_str().expect("a hash").to_owned());
+    stored.collect()
+}
+
+story! {
+    async fn a_password_that_other_software_has_stored_signs_in_and_stays_as_it_was(app) {
+        app.add_user("ann@example.com", PASSWORD).await;
+        let hashes = stored_elsewhere();
+        assert!(hashes.len() > 15, "{}", hashes.len());
+        for hash in &hashes {
+            let set = format!("UPDATE users SET password_hash = '{hash}'");
+            assert_eq!(app.database.execute(&set).await, 1);
+            app.sign_in("ann@example.com", PASSWORD).await.ok(200);
+            app.sign_in("ann@example.com", "Correct horse battery staple").await.problem(401, "unauthenticated");
+        }
+        let ann = app.sign_in_as("ann@example.com", PASSWORD).await;
+        let undo = app.change(&ann, "ann@new.example").await.expect("an undo link");
+        app.undo(&undo, PASSWORD).await.ok(200);
+        let kept = app.database.text("SELECT password_hash FROM users").await;
+        assert_eq!(kept.as_ref(), hashes.last());
+    }
+}
+
 story! {
     async fn an_unknown_user_and_a_wrong_password_are_not_told_apart(app) {
         app.add_user("ann@example.com", PASSWORD).await;

@@ -64,6 +64,8 @@ impl From<AccessError> for Problem {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Unauthenticated => Self::unauthenticated(true),
+            // Why is in the log; the token may well be good, so nobody is sent to sign in again.
+            AccessError::NoKeys => Self::new(Code::Overloaded),
             AccessError::Database(error) => error.into(),
         }
     }

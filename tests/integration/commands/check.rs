@@ -7,6 +7,7 @@ use sea_orm::ConnectionTrait;
 
 use super::{CANARY, Fresh, assert_good, assert_refused, on_every_database};
 use crate::support::database::connect;
+use crate::support::key_server::{KeyServer, Serves};
 use crate::support::process::Finished;
 use crate::support::smtp::SmtpSink;
 
@@ -76,5 +77,26 @@ on_every_database! {
         database.execute_unprepared(drop).await.expect("altered");
         database.close().await.expect("closes");
         assert_refused(&fresh.shell.run(&["check"]).await, &["FAIL  database", "passwords_tat"]);
+    }
+}
+
+on_every_database! {
+    async fn check_fetches_the_keys_of_the_host(fresh) {
+        let sink = SmtpSink::start().await;
+        let set = include_str!("../../vectors/tokens.json");
+        let set: serde_json::Value = serde_json::from_str(set).expect("vectors");
+        let keys = KeyServer::start(Serves::Set(set["jose"]["sets"][0].clone())).await;
+        fresh.configure(&sink.url());
+        fresh.migrate().await;
+        for (name, value) in [("JWKS_URL", keys.url.as_str()), ("ISSUER", "any"), ("AUDIENCE", "any")] {
+            fresh.shell.set(&format!("READDRESS_HOST_TOKEN_{name}"), value);
+        }
+        let checked = fresh.shell.run(&["check"]).await;
+        assert_good(&checked);
+        assert!(checked.stdout.contains("ok    host tokens: 3 to verify with"), "{checked:?}");
+        keys.serve(Serves::Status(404, set["jose"]["sets"][0].clone()));
+        let checked = fresh.shell.run(&["check"]).await;
+        assert_refused(&checked, &["FAIL  host tokens", "404", "READDRESS_HOST_TOKEN_JWKS_URL"]);
+        assert_discreet(&checked, fresh, keys.url.as_str());
     }
 }

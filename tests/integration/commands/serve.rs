@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http_body_util::Full;
+use readdress::clock::Clock;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -12,6 +13,8 @@ use tokio::time::sleep;
 
 use super::{CANARY, Fresh, assert_good, assert_refused, on_every_database};
 use crate::support::app::PASSWORD;
+use crate::support::forge;
+use crate::support::key_server::{KeyServer, Serves};
 use crate::support::process::{Running, Shell};
 use crate::support::smtp::SmtpSink;
 use crate::support::{Answer, Fault, Received};
@@ -142,6 +145,50 @@ on_every_database! {
         assert_eq!(code, Some(0), "{log}");
         assert!(log.contains("stopping") && log.contains("stopped"), "{log}");
         assert_refused(&asker.run(&["health"]).await, &[&address]);
+    }
+}
+
+on_every_database! {
+    async fn with_host_tokens_nobody_signs_in_here_unless_that_is_said(fresh) {
+        let sink = SmtpSink::start().await;
+        let keys = KeyServer::start(Serves::Nothing).await;
+        fresh.configure(&sink.url());
+        fresh.migrate().await;
+        assert_good(&fresh.shell.run_with(&["user", "add", ANN], &format!("{PASSWORD}\n")).await);
+        let secret = "canary-7f3a x7Qm2vT9 pLr4Zk8WnB1cYs6-HdJ3fG";
+        fresh.shell.set("READDRESS_HOST_TOKEN_SECRET", secret);
+        fresh.shell.set("READDRESS_HOST_TOKEN_USER_ID", "user_id");
+        fresh.shell.set("READDRESS_SIGN_IN", "on");
+        let session = json!({ "email": ANN, "password": PASSWORD });
+        let server = fresh.shell.start("serve").await;
+        let access = server.post("/v1/session", None, session.clone()).await;
+        let id = forge::open(access.field("access_token")).claims["sub"].clone();
+        assert_eq!(server.end("TERM").await.0, Some(0));
+
+        fresh.shell.set("READDRESS_SIGN_IN", "");
+        let server = fresh.shell.start("serve").await;
+        server.post("/v1/session", None, session).await.problem(404, "not_found");
+        let claims = json!({ "user_id": id, "exp": Clock::System.seconds() + 60 });
+        let token = forge::sign(r#"{"alg":"HS256"}"#, &claims.to_string(), secret.as_bytes());
+        let body = json!({ "password": PASSWORD });
+        server.post("/v1/email-change/request", Some(&token), body.clone()).await.ok(202);
+        let forged = forge::sign(r#"{"alg":"HS256"}"#, &claims.to_string(), b"another secret");
+        server.post("/v1/email-change/request", Some(&forged), body.clone()).await.problem(401, "unauthenticated");
+        let (code, log) = server.end("TERM").await;
+        assert_eq!(code, Some(0), "{log}");
+        assert!(!log.contains(&token) && !log.contains(CANARY), "{log}");
+
+        // A host whose keys cannot be had is no reason not to start.
+        fresh.shell.set("READDRESS_HOST_TOKEN_SECRET", "");
+        for (name, value) in [("JWKS_URL", keys.url.as_str()), ("ISSUER", "any"), ("AUDIENCE", "any")] {
+            fresh.shell.set(&format!("READDRESS_HOST_TOKEN_{name}"), value);
+        }
+        let server = fresh.shell.start("serve").await;
+        server.post("/v1/session", None, body).await.problem(400, "malformed_request");
+        server.get("/readyz").await.ok(200);
+        let (code, log) = server.end("TERM").await;
+        assert_eq!(code, Some(0), "{log}");
+        assert!(log.contains("host keys unavailable"), "{log}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use readdress::access::host::{HostTokenKeys, HostTokenRules, HostTokens};
 use readdress::app::{App, Blueprint};
 use readdress::clock::Clock;
 use readdress::deadline::Deadline;
@@ -12,7 +13,7 @@ use readdress::email_change::mail::LinkTemplates;
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
 use readdress::mailer::{Mailer, Smtp};
-use readdress::password::{self, Password};
+use readdress::password::{self, Checker, Password};
 use readdress::server;
 use readdress::users::{Layout, Users};
 use reqwest::Method;
@@ -39,6 +40,7 @@ pub struct Options {
     pub lifetimes: Lifetimes,
     pub keys: String,
     pub sign_in: bool,
+    pub host_tokens: Option<(HostTokenKeys, HostTokenRules)>,
     pub password_threads: usize,
     pub server: server::Settings,
 }
@@ -59,6 +61,7 @@ impl Default for Options {
             },
             keys: keys::generate().expect("random").to_string(),
             sign_in: true,
+            host_tokens: None,
             password_threads: 2,
             server: server::Settings {
                 trusted_proxies: vec![],
@@ -421,8 +424,12 @@ async fn serve(
         lifetimes: options.lifetimes,
         access_lifetime: Duration::from_mins(15),
         sign_in: options.sign_in,
+        host_tokens: options.host_tokens.as_ref().map(|(keys, rules)| {
+            HostTokens::new(keys, rules.clone(), clock.clone()).expect("host tokens")
+        }),
         quotas: options.quotas,
         password_threads: options.password_threads,
+        passwords: Checker::default(),
         users: users.clone(),
         mailer: Mailer::smtp(smtp, sender, clock.clone()),
     })

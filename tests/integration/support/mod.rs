@@ -2,9 +2,11 @@
 
 pub mod answer;
 pub mod app;
+pub mod certificates;
 pub mod contract;
 pub mod database;
 pub mod forge;
+pub mod key_server;
 pub mod process;
 pub mod smtp;
 

@@ -1,0 +1,162 @@
+//! Fetches a small public document: the JWK Set of the host application.
+//!
+//! One GET on a connection of its own, for it happens once in minutes. Nothing of the answer is
+//! followed: no redirect, no cookie, no further URL. Everything is bounded: the time in all, the
+//! body. Built on hyper, tokio-rustls and ring, which the server, the mailer and the database driver
+//! bring along: a client crate would add a pool, proxies and redirects that must then be switched off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use url::{Host, Url};
+
+/// Name, connection, TLS, answer and body together.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// A set of a hundred RSA keys has 50 KiB.
+const MAX_BODY: usize = 256 * 1024;
+
+/// One URL, and how to speak to it.
+pub(super) struct Document {
+    url: Url,
+    tls: Option<TlsConnector>,
+}
+
+/// Why the document could not be had. Never repeats what was answered.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Nobody answers, or the conversation broke.
+    #[error("cannot be reached")]
+    Io(#[from] std::io::Error),
+    /// Not HTTP.
+    #[error("does not speak HTTP as it should")]
+    Http(#[from] hyper::Error),
+    /// Not as fast as it must be.
+    #[error("does not answer within 3 s")]
+    TimedOut,
+    /// Redirects are not followed.
+    #[error("answers with status {0} instead of 200")]
+    Status(u16),
+    /// Longer than any set of keys.
+    #[error("answers with more than 256 KiB, or breaks off")]
+    Body,
+}
+
+/// The text holds no certificates of authorities.
+#[derive(Debug, thiserror::Error)]
+#[error("holds no certificate in PEM form, or one that cannot be read")]
+pub struct CertificatesError;
+
+impl Document {
+    /// The document at `url`. With https, its server is trusted by the public authorities that are
+    /// built in, or instead by those whose certificates stand in the PEM text `authorities`.
+    pub(super) fn new(url: Url, authorities: Option<&[u8]>) -> Result<Self, CertificatesError> {
+        let tls = (url.scheme() == "https").then(|| connector(authorities));
+        Ok(Self {
+            url,
+            tls: tls.transpose()?,
+        })
+    }
+
+    /// Fetches it.
+    pub(super) async fn get(&self) -> Result<Bytes, FetchError> {
+        let fetched = tokio::time::timeout(TIMEOUT, self.fetch()).await;
+        fetched.map_err(|_| FetchError::TimedOut)?
+    }
+
+    async fn fetch(&self) -> Result<Bytes, FetchError> {
+        let port = self.url.port_or_known_default().unwrap_or(443);
+        let tcp = match self.url.host() {
+            Some(Host::Domain(name)) => TcpStream::connect((name, port)).await?,
+            Some(Host::Ipv4(ip)) => TcpStream::connect((ip, port)).await?,
+            Some(Host::Ipv6(ip)) => TcpStream::connect((ip, port)).await?,
+            None => return Err(FetchError::Io(std::io::ErrorKind::InvalidInput.into())),
+        };
+        match &self.tls {
+            None => self.ask(tcp).await,
+            Some(tls) => self.ask(tls.connect(self.server_name()?, tcp).await?).await,
+        }
+    }
+
+    fn server_name(&self) -> Result<ServerName<'static>, FetchError> {
+        let name = match self.url.host() {
+            Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).ok(),
+            Some(Host::Ipv4(ip)) => Some(ServerName::from(std::net::IpAddr::V4(ip))),
+            Some(Host::Ipv6(ip)) => Some(ServerName::from(std::net::IpAddr::V6(ip))),
+            None => None,
+        };
+        name.ok_or_else(|| FetchError::Io(std::io::ErrorKind::InvalidInput.into()))
+    }
+
+    async fn ask(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ) -> Result<Bytes, FetchError> {
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let _connection = AbortOnDrop(tokio::spawn(async move {
+            let _ = connection.await;
+        }));
+        let request = Request::get(&self.url[url::Position::BeforePath..url::Position::AfterQuery])
+            .header(
+                header::HOST,
+                &self.url[url::Position::BeforeHost..url::Position::AfterPort],
+            )
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, "readdress")
+            .body(Empty::<Bytes>::new());
+        let Ok(request) = request else {
+            unreachable!("a parsed URL is a valid target")
+        };
+        let response = sender.send_request(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        let body = Limited::new(response.into_body(), MAX_BODY);
+        let body = body.collect().await.map_err(|_| FetchError::Body)?;
+        Ok(body.to_bytes())
+    }
+}
+
+/// A server that goes on talking is hung up on.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn connector(authorities: Option<&[u8]>) -> Result<TlsConnector, CertificatesError> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(pem) => {
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|_| CertificatesError)?;
+                roots.add(certificate).map_err(|_| CertificatesError)?;
+            }
+        }
+    }
+    if roots.is_empty() {
+        return Err(CertificatesError);
+    }
+    let provider = Arc::new(ring::default_provider());
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let Ok(config) = config else {
+        unreachable!("ring knows the default versions of TLS")
+    };
+    let config = config.with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
