@@ -13,8 +13,13 @@ use readdress::users::Purpose;
 
 /// Runs one statement in the database of the command, as the application would.
 async fn execute(fresh: &Fresh, sql: &str) {
-    let database = connect(&fresh.url, 1, Purpose::Migrate).await.expect("a database");
-    database.execute_unprepared(sql).await.expect("the statement runs");
+    let database = connect(&fresh.url, 1, Purpose::Migrate)
+        .await
+        .expect("a database");
+    database
+        .execute_unprepared(sql)
+        .await
+        .expect("the statement runs");
     database.close().await.expect("closes");
 }
 
@@ -29,7 +34,11 @@ async fn make_users(fresh: &Fresh) {
         execute(fresh, "CREATE UNIQUE INDEX ON users (lower(email))").await;
     }
     let hash = password::hash(&Password::new(PASSWORD.to_owned())).expect("a hash");
-    execute(fresh, &format!("INSERT INTO users VALUES (1, 'Ann@Example.com', '{hash}')")).await;
+    execute(
+        fresh,
+        &format!("INSERT INTO users VALUES (1, 'Ann@Example.com', '{hash}')"),
+    )
+    .await;
 }
 
 on_every_database! {
@@ -126,7 +135,9 @@ async fn nothing_is_set_in_an_applications_sqlite_file() {
     let mut fresh = Fresh::on_sqlite();
     let file = fresh.shell.path().join("users.db");
     // Made as an application makes it: with the defaults.
-    let made = sea_orm::Database::connect(format!("sqlite://{}?mode=rwc", file.display())).await.expect("a file");
+    let made = sea_orm::Database::connect(format!("sqlite://{}?mode=rwc", file.display()))
+        .await
+        .expect("a file");
     made.execute_unprepared("CREATE TABLE users (id integer PRIMARY KEY, email text COLLATE NOCASE UNIQUE, password text)").await.expect("a table");
     made.close().await.expect("closes");
     let sink = SmtpSink::start().await;
@@ -137,6 +148,9 @@ async fn nothing_is_set_in_an_applications_sqlite_file() {
     let server = fresh.shell.start("serve").await;
     server.get("/readyz").await.ok(200);
     assert_eq!(server.end("TERM").await.0, Some(0));
-    assert!(std::fs::read(&file).expect("a file") == before, "the file was changed");
+    assert!(
+        std::fs::read(&file).expect("a file") == before,
+        "the file was changed"
+    );
     assert!(!file.with_extension("db-wal").exists());
 }
