@@ -300,7 +300,7 @@ impl Users {
                     &layout.password,
                     &layout.nonce.name,
                 ]
-                .map(|name| self.table.name(name)),
+                .map(|column| table::name(column)),
             )
             .values_panic([
                 id.into(),

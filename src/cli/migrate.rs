@@ -2,8 +2,7 @@
 
 use super::{Failure, Migrate, connect, database_settings};
 use crate::config::DatabaseSettings;
-use crate::email_change::chain;
-use crate::users::{self, Owner, Purpose};
+use crate::users::{self, DatabaseError, Owner, Purpose};
 
 pub(super) async fn run(command: Migrate) -> Result<(), Failure> {
     let settings = database_settings()?;
@@ -17,7 +16,8 @@ pub(super) async fn run(command: Migrate) -> Result<(), Failure> {
 async fn up(settings: &DatabaseSettings) -> Result<(), Failure> {
     is_owned_by(Owner::Readdress, settings)?;
     let database = connect(settings, Purpose::Migrate).await?;
-    let applied = readdress_migrations::up(&database).await.map_err(failed)?;
+    let applied = readdress_migrations::up(&database).await;
+    let applied = applied.map_err(DatabaseError::from)?;
     println!("{applied} applied, the database is up to date");
     Ok(())
 }
@@ -26,7 +26,7 @@ async fn status(settings: &DatabaseSettings) -> Result<(), Failure> {
     is_owned_by(Owner::Readdress, settings)?;
     let database = connect(settings, Purpose::Look).await?;
     let pending = readdress_migrations::pending(&database).await;
-    let pending = pending.map_err(failed)?;
+    let pending = pending.map_err(DatabaseError::from)?;
     if pending.is_empty() {
         println!("the database is up to date");
         return Ok(());
@@ -39,14 +39,12 @@ async fn status(settings: &DatabaseSettings) -> Result<(), Failure> {
 async fn columns(settings: &DatabaseSettings, apply: bool) -> Result<(), Failure> {
     is_owned_by(Owner::Application, settings)?;
     let database = connect(settings, Purpose::Look).await?;
-    let missing = users::missing(&database, &settings.layout).await;
-    let missing = missing.map_err(failed)?;
+    let missing = users::missing(&database, &settings.layout).await?;
     for statement in &missing {
         println!("{statement}");
     }
     if apply {
-        let added = users::add_missing(&database, &missing).await;
-        added.map_err(failed)?;
+        users::add_missing(&database, &missing).await?;
     }
     match (missing.is_empty(), apply) {
         (true, _) => eprintln!("every optional column is there"),
@@ -71,8 +69,4 @@ fn is_owned_by(owner: Owner, settings: &DatabaseSettings) -> Result<(), Failure>
         }
         .to_owned(),
     ))
-}
-
-fn failed(error: sea_orm::DbErr) -> Failure {
-    Failure::Database(chain(&error))
 }

@@ -3,18 +3,21 @@
 use super::reader::Reader;
 use crate::users::{Extra, Layout, Preset};
 
+const PRESET: &str = "READDRESS_USERS_PRESET";
+
 /// Our own table, unless any variable says otherwise. `None` if one cannot be used.
 pub(super) fn layout(reader: &mut Reader) -> Option<Layout> {
+    let is_preset = reader.optional(PRESET).is_some();
     let preset = preset(reader);
     let named = Named::read(reader);
-    let preset = preset?;
-    if preset.is_none() && named.is_empty() {
+    if !is_preset && named.is_empty() {
         return Some(Layout::own());
     }
-    let mut layout = preset.map_or_else(
-        || Layout::of_application("users", "password_hash"),
-        Layout::from,
-    );
+    let mut layout = if is_preset {
+        preset?.into()
+    } else {
+        Layout::of_application("users", "password_hash")
+    };
     if let Some(table) = named.table {
         match table.split_once('.') {
             Some((schema, table)) => {
@@ -95,14 +98,9 @@ impl Named {
     }
 }
 
-fn preset(reader: &mut Reader) -> Option<Option<Preset>> {
+fn preset(reader: &mut Reader) -> Option<Preset> {
     let mend = "set it to django, laravel, devise or phoenix";
-    let name = "READDRESS_USERS_PRESET";
-    if reader.optional(name).is_none() {
-        return Some(None);
-    }
-    let preset = reader.parsed(name, "is no preset", mend, |text| text.parse().ok());
-    preset.map(Some)
+    reader.parsed(PRESET, "is no preset", mend, |text| text.parse().ok())
 }
 
 fn table(reader: &mut Reader) -> Option<String> {

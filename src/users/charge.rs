@@ -3,6 +3,7 @@
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Expr, ExprTrait, Query};
 
+use super::table::name;
 use super::{DatabaseError, UserId, Users};
 use crate::deadline::Deadline;
 use crate::limits::{Quota, Wait};
@@ -27,19 +28,19 @@ impl Users {
         else {
             return Ok(Ok(()));
         };
-        let tat = || Expr::col(table.name(column));
+        let tat = || Expr::col(name(column));
         let charged = Expr::case(tat().gt(now), tat().add(quota.interval()))
             .finally(now.saturating_add(quota.interval()));
         let mut charge = table.update(&id_value);
         charge
-            .value(table.name(column), charged)
+            .value(name(column), charged)
             .cond_where(tat().is_null().or(tat().lte(quota.latest_admissible(now))));
         if self.write(&charge, deadline).await? > 0 {
             return Ok(Ok(()));
         }
 
         let mut read = Query::select();
-        read.column(table.name(column))
+        read.column(name(column))
             .from(table.target())
             .and_where(table.id_is(&id_value));
         let Some(row) = deadline.bound(self.db.query_one(&read)).await?? else {
@@ -53,7 +54,7 @@ impl Users {
             // Written by a clock that was ahead, or by hand: never read as later than one period.
             let mut clamp = table.update(&id_value);
             clamp
-                .value(table.name(column), latest)
+                .value(name(column), latest)
                 .cond_where(tat().eq(found));
             self.write(&clamp, deadline).await?;
         }

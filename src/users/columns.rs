@@ -5,7 +5,7 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, TransactionTrait};
 
 use super::layout::Layout;
-use super::{Database, ddl, survey};
+use super::{Database, DatabaseError, ddl, survey};
 
 /// While a change of the table waits for its lock, everybody else waits behind it.
 const LOCK: Duration = Duration::from_secs(3);
@@ -15,11 +15,11 @@ const LOCK: Duration = Duration::from_secs(3);
 /// # Errors
 ///
 /// Passes on what the database says; also if there is no such table.
-pub async fn missing(db: &Database, layout: &Layout) -> Result<Vec<String>, DbErr> {
+pub async fn missing(db: &Database, layout: &Layout) -> Result<Vec<String>, DatabaseError> {
     let columns = survey::column_names(db, layout).await?;
     if columns.is_empty() {
         let table = ddl::table(db.get_database_backend(), layout);
-        return Err(DbErr::Custom(format!("there is no table {table}")));
+        return Err(DbErr::Custom(format!("there is no table {table}")).into());
     }
     let statements = layout
         .extras()
@@ -35,7 +35,7 @@ pub async fn missing(db: &Database, layout: &Layout) -> Result<Vec<String>, DbEr
 /// # Errors
 ///
 /// Passes on what the database says; after 3 s of waiting for the table, that it is locked.
-pub async fn add_missing(db: &Database, statements: &[String]) -> Result<(), DbErr> {
+pub async fn add_missing(db: &Database, statements: &[String]) -> Result<(), DatabaseError> {
     let transaction = db.begin().await?;
     let wait = match db.get_database_backend() {
         DbBackend::Postgres => Some(format!("SET LOCAL lock_timeout = '{}s'", LOCK.as_secs())),
@@ -48,5 +48,6 @@ pub async fn add_missing(db: &Database, statements: &[String]) -> Result<(), DbE
     for statement in wait.iter().chain(statements) {
         transaction.execute_unprepared(statement).await?;
     }
-    transaction.commit().await
+    transaction.commit().await?;
+    Ok(())
 }

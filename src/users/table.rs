@@ -112,7 +112,7 @@ impl Table {
     }
 
     pub(super) fn id_is(&self, id: &Value) -> Expr {
-        let column = Expr::col(self.name(&self.layout.id));
+        let column = Expr::col(name(&self.layout.id));
         self.equals(column, Expr::val(id.clone()), self.id.cast.as_ref())
     }
 
@@ -129,22 +129,22 @@ impl Table {
     pub(super) fn select(&self) -> SelectStatement {
         let mut select = Query::select();
         let id = if self.id.kind == IdKind::UuidBytes {
-            Expr::col(self.name(&self.layout.id))
+            Expr::col(name(&self.layout.id))
         } else {
             self.text(&self.layout.id)
         };
         select
             .expr_as(id, ID)
-            .expr_as(self.text(&self.layout.email), self.name(&self.layout.email))
+            .expr_as(self.text(&self.layout.email), name(&self.layout.email))
             .expr_as(
                 self.text(&self.layout.password),
-                self.name(&self.layout.password),
+                name(&self.layout.password),
             )
             .columns(
                 [&self.nonce, &self.undo_opened_at]
                     .into_iter()
                     .flatten()
-                    .map(|name| self.name(name)),
+                    .map(|column| name(column)),
             )
             .from(self.target());
         select
@@ -161,7 +161,7 @@ impl Table {
             .chain(active)
             .chain(extras.into_iter().flatten())
             // Qualified: SQLite takes a bare name that it does not know for a text.
-            .map(|name| ("u", self.name(name)));
+            .map(|column| ("u", name(column)));
         let mut probe = Query::select();
         probe
             .columns(columns)
@@ -171,9 +171,9 @@ impl Table {
     }
 
     pub(super) fn read(&self, row: &QueryResult) -> Result<User, DbErr> {
-        let text = |name: &str| row.try_get::<Option<String>>("", name);
-        let bigint = |name: &Option<String>| match name {
-            Some(name) => row.try_get::<Option<i64>>("", name),
+        let text = |column: &str| row.try_get::<Option<String>>("", column);
+        let bigint = |column: &Option<String>| match column {
+            Some(column) => row.try_get::<Option<i64>>("", column),
             None => Ok(None),
         };
         Ok(User {
@@ -205,7 +205,7 @@ impl Table {
     /// (MariaDB's collations take no notice of accents and blanks at the end) is for the caller to
     /// leave out.
     pub(super) fn address_may_be(&self, folded: &str) -> Expr {
-        let email = || Expr::col(self.name(&self.layout.email));
+        let email = || Expr::col(name(&self.layout.email));
         let text = || Expr::val(folded);
         let found = match &self.address {
             AddressKey::Column => self.equals(email(), text(), self.email_cast.as_ref()),
@@ -216,7 +216,7 @@ impl Table {
             AddressKey::Folded(Fold::Upper) => {
                 Expr::from(Func::upper(email())).eq(Func::upper(text()))
             }
-            AddressKey::Computed(column) => Expr::col(self.name(column)).eq(Func::lower(text())),
+            AddressKey::Computed(column) => Expr::col(name(column)).eq(Func::lower(text())),
         };
         if self.address_partial {
             // As it stands in the index, or the planner does not see that it covers this.
@@ -228,7 +228,7 @@ impl Table {
     /// Nothing where there is no such column: then every account is active.
     pub(super) fn is_active(&self) -> Option<Expr> {
         let active = self.active.as_ref()?;
-        let column = Expr::col(self.name(&active.name));
+        let column = Expr::col(name(&active.name));
         Some(if active.is_boolean {
             self.custom("{} IS TRUE", [column])
         } else {
@@ -259,11 +259,11 @@ impl Table {
                 change.undo_opened_at,
             ),
         ];
-        for (name, was, becomes) in numbers {
-            if let Some(name) = name {
-                let column = Expr::col(self.name(name));
+        for (known, was, becomes) in numbers {
+            if let Some(known) = known {
+                let column = Expr::col(name(known));
                 update
-                    .value(self.name(name), becomes)
+                    .value(name(known), becomes)
                     // NULL is a value too.
                     .and_where(match was {
                         Some(was) => column.eq(was),
@@ -272,14 +272,14 @@ impl Table {
             }
         }
         if let Some(email) = change.email {
-            update.value(self.name(&self.layout.email), email);
-            for name in &self.layout.also_set {
-                let carries = self.same_folded(name, &read.email);
-                let kept = Expr::col(self.name(name));
+            update.value(name(&self.layout.email), email);
+            for other in &self.layout.also_set {
+                let carries = self.same_folded(other, &read.email);
+                let kept = Expr::col(name(other));
                 let value = CaseStatement::new()
                     .case(carries, Expr::val(email))
                     .finally(kept);
-                update.value(self.name(name), value);
+                update.value(name(other), value);
             }
         }
         if self.layout.owner == Owner::Readdress {
@@ -289,7 +289,7 @@ impl Table {
     }
 
     fn exactly(&self, column: &str, value: &str) -> Expr {
-        let column = Expr::col(self.name(column));
+        let column = Expr::col(name(column));
         match self.backend {
             DbBackend::Postgres => self.custom(
                 "CAST({} AS text) COLLATE \"C\" = {}",
@@ -307,7 +307,7 @@ impl Table {
 
     /// Whether that column carries this address, in whatever case.
     fn same_folded(&self, column: &str, address: &str) -> Expr {
-        let column = Expr::col(self.name(column));
+        let column = Expr::col(name(column));
         let template = match self.backend {
             DbBackend::Postgres => "LOWER(CAST({} AS text)) COLLATE \"C\" = LOWER({})",
             DbBackend::MySql => {
@@ -324,7 +324,7 @@ impl Table {
             DbBackend::MySql => "CHAR",
             _ => "text",
         };
-        Expr::col(self.name(column)).cast_as(text)
+        Expr::col(name(column)).cast_as(text)
     }
 
     /// An expression of this database's own; each `{}` stands for the next of `parts`.
@@ -332,18 +332,16 @@ impl Table {
         let mut sql = String::with_capacity(template.len());
         for (index, piece) in template.split("{}").enumerate() {
             if index > 0 {
-                match self.backend {
-                    DbBackend::Postgres => sql.push_str(&format!("${index}")),
-                    _ => sql.push('?'),
+                if self.backend == DbBackend::Postgres {
+                    sql.push('$');
+                    sql.push_str(&index.to_string());
+                } else {
+                    sql.push('?');
                 }
             }
             sql.push_str(piece);
         }
         Expr::cust_with_exprs(sql, parts)
-    }
-
-    pub(super) fn name(&self, name: &str) -> DynIden {
-        Alias::new(name).into_iden()
     }
 
     pub(super) fn target(&self) -> TableRef {
@@ -353,4 +351,9 @@ impl Table {
             None => Alias::new(table).into_table_ref(),
         }
     }
+}
+
+/// A name, to be quoted by whoever writes the statement.
+pub(super) fn name(name: &str) -> DynIden {
+    Alias::new(name).into_iden()
 }

@@ -20,7 +20,8 @@ use crate::deadline::Deadline;
 const TRAVEL: Duration = Duration::from_millis(250);
 /// How often a transaction that lost to another one is begun anew.
 const TRIES: usize = 3;
-/// serialization_failure (in MariaDB and MySQL also a deadlock) and, in PostgreSQL, deadlock_detected.
+/// `serialization_failure` (in MariaDB and MySQL also a deadlock) and, in PostgreSQL,
+/// `deadlock_detected`.
 const LOST: [&str; 2] = ["40001", "40P01"];
 
 impl Users {
@@ -116,6 +117,8 @@ fn has_lost(error: &DbErr) -> bool {
     else {
         return false;
     };
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| LOST.contains(&&*code))
+    let Some(error) = error.as_database_error() else {
+        return false;
+    };
+    error.code().is_some_and(|code| LOST.contains(&&*code))
 }
