@@ -15,7 +15,7 @@ run: ## Run everything on this machine, with nothing configured
 	@scripts/build-web
 	@exec target/debug/readdress dev
 
-test: test-service test-client test-browser test-contract ## Run every test; what is missing on this machine is named and left out
+test: test-service test-client test-browser test-contract test-django ## Run every test; what is missing on this machine is named and left out
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
