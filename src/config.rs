@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 
 pub use reader::{ConfigError, Reader};
 use values::{
-    app_url, cores, cors_origins, count, keys, lifetime, link_templates, quota, sender, smtp,
-    switch, trusted_proxies,
+    app_url, authorities, cores, cors_origins, count, keys, lifetime, link_templates, quota,
+    sender, smtp, switch, trusted_proxies,
 };
 pub use variables::{VARIABLES, Variable};
 
@@ -25,7 +25,7 @@ use crate::email_change::link::Lifetimes;
 use crate::email_change::mail::LinkTemplates;
 use crate::keys::KeyRing;
 use crate::limits::Quotas;
-use crate::mailer::{Sender, SmtpUrl};
+use crate::mailer::{Authorities, Sender, SmtpUrl};
 use crate::server;
 use crate::telemetry::Format;
 
@@ -60,6 +60,8 @@ pub struct Production {
     pub database: DatabaseSettings,
     /// The mail server.
     pub smtp: SmtpUrl,
+    /// Who may vouch for it.
+    pub authorities: Authorities,
     /// Connections to it at once.
     pub smtp_connections: usize,
     /// Who the mails are from.
@@ -113,6 +115,7 @@ impl Production {
         let links = app_url.as_deref().map(|url| link_templates(reader, url));
         let database = DatabaseSettings::read(reader);
         let smtp = smtp(reader);
+        let authorities = authorities(reader);
         let sender = sender(reader);
         let smtp_connections = count(reader, "READDRESS_SMTP_CONNECTIONS", 4);
         Some(Self {
@@ -121,6 +124,7 @@ impl Production {
             links: links?,
             database: database?,
             smtp: smtp?,
+            authorities: authorities?,
             smtp_connections,
             sender: sender?,
         })
@@ -248,6 +252,8 @@ mod tests {
             ),
             ("READDRESS_SMTP_URL", "smtp://mail.example.com?canary=1"),
             ("READDRESS_MAIL_FROM", "canary"),
+            ("READDRESS_SMTP_CA_FILE", "/nowhere/canary.pem"),
+            ("READDRESS_SMTP_CA_FILE", "Cargo.toml"),
             ("READDRESS_LISTEN", "canary"),
             ("READDRESS_CONFIRM_TTL", "0s"),
             ("READDRESS_CONFIRM_TTL", "-1h"),

@@ -29,7 +29,11 @@ pub(super) async fn run() -> Result<(), Failure> {
     }
 
     let clock = Clock::System;
-    let smtp = Smtp::new(production.smtp, production.smtp_connections);
+    let smtp = Smtp::new(
+        production.smtp,
+        production.authorities,
+        production.smtp_connections,
+    );
     let app = App::build(Blueprint {
         mailer: Mailer::smtp(smtp, production.sender, clock.clone()),
         clock,

@@ -2,6 +2,7 @@
 
 mod check;
 mod dev;
+mod mail_server;
 mod serve;
 mod variables;
 

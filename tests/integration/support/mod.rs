@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod app;
+pub mod certificates;
 pub mod contract;
 pub mod database;
 pub mod forge;
