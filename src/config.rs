@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 
 pub use reader::{ConfigError, Reader};
 use values::{
-    app_url, cores, cors_origins, count, keys, lifetime, link_templates, passwords, quota, sender,
-    smtp, switch, trusted_proxies, web_root,
+    app_url, authorities, cores, cors_origins, count, keys, lifetime, link_templates, passwords,
+    quota, sender, smtp, switch, trusted_proxies, web_root,
 };
 pub use variables::{VARIABLES, Variable};
 
@@ -29,7 +29,7 @@ use crate::email_change::link::Lifetimes;
 use crate::email_change::mail::LinkTemplates;
 use crate::keys::KeyRing;
 use crate::limits::Quotas;
-use crate::mailer::{Sender, SmtpUrl};
+use crate::mailer::{Authorities, Sender, SmtpUrl};
 use crate::password::Checker;
 use crate::server;
 use crate::telemetry::Format;
@@ -72,6 +72,8 @@ pub struct Production {
     pub passwords: Checker,
     /// The mail server.
     pub smtp: SmtpUrl,
+    /// Who may vouch for it.
+    pub authorities: Authorities,
     /// Connections to it at once.
     pub smtp_connections: usize,
     /// Who the mails are from.
@@ -132,6 +134,7 @@ impl Production {
         let host_tokens = host_tokens::host_tokens(reader);
         let passwords = passwords(reader);
         let smtp = smtp(reader);
+        let authorities = authorities(reader);
         let sender = sender(reader);
         let smtp_connections = count(reader, "READDRESS_SMTP_CONNECTIONS", 4);
         Some(Self {
@@ -142,6 +145,7 @@ impl Production {
             host_tokens,
             passwords,
             smtp: smtp?,
+            authorities: authorities?,
             smtp_connections,
             sender: sender?,
         })
@@ -276,6 +280,8 @@ mod tests {
             ),
             ("READDRESS_SMTP_URL", "smtp://mail.example.com?canary=1"),
             ("READDRESS_MAIL_FROM", "canary"),
+            ("READDRESS_SMTP_CA_FILE", "/nowhere/canary.pem"),
+            ("READDRESS_SMTP_CA_FILE", "Cargo.toml"),
             ("READDRESS_LISTEN", "canary"),
             ("READDRESS_CONFIRM_TTL", "0s"),
             ("READDRESS_CONFIRM_TTL", "-1h"),

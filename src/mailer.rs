@@ -17,7 +17,9 @@ use lettre::{Address, Message};
 use uuid::Uuid;
 
 pub use folder::Folder;
-pub use smtp::{Smtp, SmtpUrl, SmtpUrlError, Tls};
+pub use smtp::{
+    Authorities, AuthoritiesError, ConnectError, Refusal, Smtp, SmtpUrl, SmtpUrlError, Tls,
+};
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
@@ -133,18 +135,15 @@ impl Mailer {
         }
     }
 
-    /// Whether the mail server can be talked to: for `check`.
+    /// Whether the mail server can be talked to, login included: for `check`.
     ///
     /// # Errors
     ///
-    /// [`DeliveryError::Unavailable`] with the reason.
-    pub async fn probe(&self, deadline: Deadline) -> Result<(), DeliveryError> {
-        let BackEnd::Smtp(smtp) = &self.back_end else {
-            return Ok(());
-        };
-        match deadline.at_most(SEND).bound(smtp.probe()).await {
-            Ok(probed) => probed,
-            Err(timed_out) => Err(DeliveryError::Unavailable(timed_out.into())),
+    /// [`ConnectError`].
+    pub async fn probe(&self, deadline: Deadline) -> Result<(), ConnectError> {
+        match &self.back_end {
+            BackEnd::Smtp(smtp) => deadline.at_most(SEND).bound(smtp.probe()).await?,
+            BackEnd::Folder(_) | BackEnd::Memory(_) => Ok(()),
         }
     }
 

@@ -1,12 +1,11 @@
 //! `readdress check`: tries what `serve` will need, and says what is wrong and how to mend it.
 
+mod mail;
+
 use super::{Failure, connect, survey};
-use crate::clock::Clock;
 use crate::config::{Common, DatabaseSettings, Production, Reader};
-use crate::deadline::Deadline;
 use crate::email_change::chain;
 use crate::finding::Finding;
-use crate::mailer::{Mailer, Smtp};
 use crate::server::Pages;
 use crate::users::Purpose;
 
@@ -52,20 +51,12 @@ pub(super) async fn run() -> Result<(), Failure> {
             }
         }
     }
-    let smtp = Smtp::new(production.smtp, 1);
-    let mailer = Mailer::smtp(smtp, production.sender, Clock::System);
-    match mailer.probe(Deadline::of_request()).await {
+    match mail::probe(production.smtp, production.authorities, production.sender).await {
         Ok(()) => good(
             "mail",
             "the server takes our connection, and our login if there is one",
         ),
-        Err(error) => {
-            let failure = Failure::Refused(format!(
-                "{} (READDRESS_SMTP_URL: check host, port, tls and login)",
-                chain(&error)
-            ));
-            bad("mail", &failure, &mut wrong);
-        }
+        Err(failure) => bad("mail", &failure, &mut wrong),
     }
     if wrong == 0 {
         Ok(())

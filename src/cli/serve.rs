@@ -24,7 +24,11 @@ pub(super) async fn run() -> Result<(), Failure> {
     let users = open_users(&production.database).await?;
     let clock = Clock::System;
     let host_tokens = production.host_tokens;
-    let smtp = Smtp::new(production.smtp, production.smtp_connections);
+    let smtp = Smtp::new(
+        production.smtp,
+        production.authorities,
+        production.smtp_connections,
+    );
     let app = App::build(Blueprint {
         mailer: Mailer::smtp(smtp, production.sender, clock.clone()),
         clock,

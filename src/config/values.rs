@@ -10,7 +10,7 @@ use super::reader::Reader;
 use crate::email_change::mail::{LinkTemplates, TOKEN};
 use crate::keys::KeyRing;
 use crate::limits::Quota;
-use crate::mailer::{Sender, SmtpUrl, Tls};
+use crate::mailer::{Authorities, Sender, SmtpUrl, Tls};
 use crate::password::{Checker, Work};
 
 /// The longest lifetime that can be configured; undo windows beyond a year serve nobody.
@@ -106,6 +106,24 @@ pub(super) fn smtp(reader: &mut Reader) -> Option<SmtpUrl> {
         return None;
     }
     Some(url)
+}
+
+/// The public authorities, or only those of a file.
+pub(super) fn authorities(reader: &mut Reader) -> Option<Authorities> {
+    const NAME: &str = "READDRESS_SMTP_CA_FILE";
+    let mend = "set it to a PEM file with the certificates of those who sign for the mail server";
+    let Some(path) = reader.optional(NAME) else {
+        return Some(Authorities::default());
+    };
+    let problem = match std::fs::read(path.as_str()) {
+        Ok(pem) => match Authorities::from_pem(&pem) {
+            Ok(authorities) => return Some(authorities),
+            Err(error) => format!("names a file that {error}"),
+        },
+        Err(error) => format!("names a file that cannot be read ({})", error.kind()),
+    };
+    reader.refuse(NAME, &problem, mend);
+    None
 }
 
 pub(super) fn sender(reader: &mut Reader) -> Option<Sender> {

@@ -55,6 +55,11 @@ pub const VARIABLES: &[Variable] = &[
         "`smtp://user:password@host:port` (STARTTLS, port 587) or `smtps://…` (TLS, port 465). `?tls=opportunistic` must be asked for, `?tls=none` is refused outside this machine",
     ),
     variable(
+        "READDRESS_SMTP_CA_FILE",
+        "none",
+        "PEM file of the authorities that may vouch for the mail server, instead of the public ones that are built in",
+    ),
+    variable(
         "READDRESS_MAIL_FROM",
         "required",
         "The sender: an address, or `Name <address>`",

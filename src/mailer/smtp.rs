@@ -4,27 +4,28 @@
 //! refusal at RCPT may mean that the mailbox is gone, the same code elsewhere means that *we* are
 //! not welcome. So the transaction is spelt out here on the library's connections.
 
+mod authorities;
+mod connect;
 mod reply;
 mod stream;
 mod url;
 
-use std::error::Error;
 use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ::url::Host;
 use lettre::Address;
-use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::{Response, Severity};
 use tokio::sync::Semaphore;
 
 use super::DeliveryError;
-use reply::Refusal;
-use stream::Stream;
+pub use authorities::{Authorities, AuthoritiesError};
+pub use connect::ConnectError;
+use connect::connect;
+pub use reply::Refusal;
 pub use url::{SmtpUrl, SmtpUrlError, Tls};
 
 /// A connection that has been idle longer is not tried again: most servers have hung up by then.
@@ -33,6 +34,7 @@ const LONGEST_IDLE: Duration = Duration::from_secs(30);
 /// An SMTP server.
 pub struct Smtp {
     url: SmtpUrl,
+    authorities: Authorities,
     hello: ClientId,
     /// Connections in use; more would be refused by most servers, and queue in vain.
     turns: Semaphore,
@@ -49,17 +51,14 @@ enum Refused {
     Later(Refusal),
 }
 
-/// The server offers no encryption, and there is a password to send.
-#[derive(Debug, thiserror::Error)]
-#[error("the mail server offers no STARTTLS: its password is not sent in the clear")]
-struct NotInTheClear;
-
 impl Smtp {
-    /// Talks to the server at `url` over at most `connections` at once. Connects at the first mail.
+    /// Talks to the server at `url`, whose certificate `authorities` vouch for, over at most
+    /// `connections` at once. Connects at the first mail.
     #[must_use]
-    pub fn new(url: SmtpUrl, connections: usize) -> Self {
+    pub fn new(url: SmtpUrl, authorities: Authorities, connections: usize) -> Self {
         Self {
             url,
+            authorities,
             hello: ClientId::default(),
             turns: Semaphore::new(connections.max(1)),
             idle: Mutex::default(),
@@ -72,7 +71,8 @@ impl Smtp {
         to: &Address,
         message: &[u8],
     ) -> Result<(), DeliveryError> {
-        let _turn = self.turns.acquire().await.map_err(unavailable)?;
+        let turn = self.turns.acquire().await;
+        let _turn = turn.map_err(|closed| DeliveryError::Unavailable(closed.into()))?;
         if let Some(mut connection) = self.take_idle() {
             match transact(&mut connection, from, to, message).await {
                 Ok(()) => {
@@ -83,49 +83,21 @@ impl Smtp {
                 Err(refused) => return Err(refused.into()),
             }
         }
-        let mut connection = self.connect().await.map_err(unavailable)?;
+        let mut connection = self.connect().await?;
         transact(&mut connection, from, to, message).await?;
         self.keep(connection);
         Ok(())
     }
 
-    pub(super) async fn probe(&self) -> Result<(), DeliveryError> {
-        let mut connection = self.connect().await.map_err(unavailable)?;
+    /// Connects and logs in, and no more.
+    pub(super) async fn probe(&self) -> Result<(), ConnectError> {
+        let mut connection = self.connect().await?;
         let _ = connection.quit().await;
         Ok(())
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Box<dyn Error + Send + Sync>> {
-        let host = match &self.url.host {
-            Host::Domain(domain) => domain.clone(),
-            Host::Ipv4(ip) => ip.to_string(),
-            Host::Ipv6(ip) => ip.to_string(),
-        };
-        let address = (host.as_str(), self.url.port);
-        let tls = || TlsParameters::new(host.clone());
-        let mut connection = if self.url.tls() == Tls::Implicit {
-            AsyncSmtpConnection::connect_tokio1(address, None, &self.hello, Some(tls()?), None)
-                .await?
-        } else {
-            let stream = Stream::connect(address).await?;
-            AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await?
-        };
-        let starttls = match self.url.tls() {
-            Tls::Required => true,
-            Tls::Opportunistic => connection.can_starttls(),
-            Tls::Implicit | Tls::None => false,
-        };
-        if starttls {
-            connection.starttls(tls()?, &self.hello).await?;
-        }
-        if let Some((user, password)) = &self.url.credentials {
-            if !connection.is_encrypted() && self.url.tls() != Tls::None {
-                return Err(NotInTheClear.into());
-            }
-            let credentials = Credentials::new(user.clone(), password.to_string());
-            connection.auth(DEFAULT_MECHANISMS, &credentials).await?;
-        }
-        Ok(connection)
+    async fn connect(&self) -> Result<AsyncSmtpConnection, ConnectError> {
+        connect(&self.url, &self.authorities, &self.hello).await
     }
 
     fn take_idle(&self) -> Option<AsyncSmtpConnection> {
@@ -189,12 +161,10 @@ impl From<Refused> for DeliveryError {
     }
 }
 
-fn unavailable(error: impl Into<Box<dyn Error + Send + Sync>>) -> DeliveryError {
-    let error = error.into();
-    DeliveryError::Unavailable(match error.downcast::<lettre::transport::smtp::Error>() {
-        Ok(error) => Box::new(Refusal::from(*error)),
-        Err(error) => error,
-    })
+impl From<ConnectError> for DeliveryError {
+    fn from(error: ConnectError) -> Self {
+        Self::Unavailable(error.into())
+    }
 }
 
 #[cfg(test)]
@@ -234,7 +204,7 @@ mod tests {
     }
 
     async fn send_to(url: String) -> DeliveryError {
-        let smtp = Smtp::new(url.parse().expect("a URL"), 1);
+        let smtp = Smtp::new(url.parse().expect("a URL"), Authorities::default(), 1);
         let address: Address = "ann@example.com".parse().expect("an address");
         smtp.send(&address, &address, b"Subject: x\r\n\r\nx")
             .await

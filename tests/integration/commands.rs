@@ -3,6 +3,7 @@
 mod beside;
 mod check;
 mod dev;
+mod mail_server;
 mod pages;
 mod serve;
 mod variables;

@@ -15,7 +15,7 @@ const CLOSING: u16 = 421;
 
 /// Why a command did not do what it should have done.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub struct Refusal {
     what: &'static str,
     code: Option<u16>,
     enhanced: Option<String>,
@@ -51,9 +51,7 @@ impl Refusal {
 impl From<smtp::Error> for Refusal {
     fn from(error: smtp::Error) -> Self {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        let what = if error.is_tls() {
-            "TLS failed"
-        } else if error.is_timeout() {
+        let what = if error.is_timeout() {
             "timed out"
         } else if error.status().is_some() {
             "refused"

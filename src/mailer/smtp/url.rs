@@ -23,7 +23,7 @@ pub enum Tls {
 /// `smtp://user:pass@host:port?tls=required`.
 #[derive(Clone)]
 pub struct SmtpUrl {
-    pub(super) host: Host<String>,
+    host: Host<String>,
     pub(super) port: u16,
     tls: Tls,
     pub(super) credentials: Option<(String, Zeroizing<String>)>,
@@ -90,6 +90,15 @@ impl SmtpUrl {
     #[must_use]
     pub fn tls(&self) -> Tls {
         self.tls
+    }
+
+    /// The host, as it is connected to and as its certificate must name it.
+    pub(super) fn host(&self) -> String {
+        match &self.host {
+            Host::Domain(domain) => domain.clone(),
+            Host::Ipv4(ip) => ip.to_string(),
+            Host::Ipv6(ip) => ip.to_string(),
+        }
     }
 
     /// Whether the server is on this very machine.

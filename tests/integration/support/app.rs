@@ -12,8 +12,8 @@ use readdress::email_change::link::Lifetimes;
 use readdress::email_change::mail::LinkTemplates;
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
-use readdress::mailer::{Mailer, Smtp};
-use readdress::password::{self, Checker, Password};
+use readdress::mailer::{Authorities, Mailer, Smtp};
+use readdress::password::{self, Password};
 use readdress::server;
 use readdress::users::{Layout, Users};
 use reqwest::Method;
@@ -415,7 +415,11 @@ async fn serve(
     let sender = "Accounts <accounts@app.example.com>"
         .parse()
         .expect("a sender");
-    let smtp = Smtp::new(smtp.url().parse().expect("a URL"), 4);
+    let smtp = Smtp::new(
+        smtp.url().parse().expect("a URL"),
+        Authorities::default(),
+        4,
+    );
     let app = App::build(Blueprint {
         clock: clock.clone(),
         keys: KeyRing::parse(&options.keys).expect("keys"),

@@ -1,12 +1,15 @@
-//! An SMTP server that keeps what it accepts, and misbehaves when it is told to.
+//! An SMTP server that keeps what it accepts, and misbehaves when it is told to. It speaks TLS and
+//! asks for a login if it is started so.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use mail_parser::MessageParser;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// One mail that was accepted.
 #[derive(Clone, Debug)]
@@ -43,25 +46,53 @@ pub enum Fault {
     Slow(Duration),
 }
 
+/// How the server is spoken to.
+#[derive(Clone, Default)]
+pub enum Encryption {
+    #[default]
+    None,
+    Starttls(TlsAcceptor),
+    Implicit(TlsAcceptor),
+}
+
+/// The one login that is accepted, and without which no mail is.
+pub const LOGIN: (&str, &str) = ("mailer@example.com", "a pass:word/canary-7f3a");
+
 #[derive(Default)]
 struct State {
     received: Vec<Received>,
     fault: Option<Fault>,
     connections: usize,
+    logins: usize,
 }
+
+/// Anything to talk over.
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+type Stream = BufReader<Box<dyn Connection>>;
 
 /// The server. Cheap to clone.
 #[derive(Clone)]
 pub struct SmtpSink {
     pub address: SocketAddr,
+    encryption: Encryption,
+    asks_for_login: bool,
     state: Arc<Mutex<State>>,
 }
 
 impl SmtpSink {
     pub async fn start() -> Self {
+        Self::start_with(Encryption::None, false).await
+    }
+
+    pub async fn start_with(encryption: Encryption, asks_for_login: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let sink = Self {
             address: listener.local_addr().expect("an address"),
+            encryption,
+            asks_for_login,
             state: Arc::default(),
         };
         let server = sink.clone();
@@ -70,7 +101,7 @@ impl SmtpSink {
                 stream.set_nodelay(true).expect("a socket");
                 server.lock().connections += 1;
                 let server = server.clone();
-                tokio::spawn(async move { server.talk(stream).await });
+                tokio::spawn(async move { server.serve(Box::new(stream)).await });
             }
         });
         sink
@@ -93,16 +124,38 @@ impl SmtpSink {
         self.lock().connections
     }
 
+    /// How often somebody logged in.
+    pub fn logins(&self) -> usize {
+        self.lock().logins
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("not poisoned")
     }
 
-    async fn talk(&self, stream: TcpStream) -> Option<()> {
+    async fn serve(&self, mut stream: Box<dyn Connection>) -> Option<()> {
         if self.lock().fault == Some(Fault::HangUpAtOnce) {
             return None;
         }
+        if let Encryption::Implicit(tls) = &self.encryption {
+            stream = Box::new(tls.accept(stream).await.ok()?);
+        }
         let mut stream = BufReader::new(stream);
         say(&mut stream, "220 sink ESMTP").await?;
+        let mut stream = self.talk(stream, self.encryption.is_implicit()).await?;
+        let Encryption::Starttls(tls) = &self.encryption else {
+            return None;
+        };
+        say(&mut stream, "220 2.0.0 go on").await?;
+        let stream = tls.accept(stream.into_inner()).await.ok()?;
+        self.talk(BufReader::new(Box::new(stream)), true).await?;
+        None
+    }
+
+    /// Talks until the end, or until STARTTLS, and then returns the connection.
+    async fn talk(&self, mut stream: Stream, encrypted: bool) -> Option<Stream> {
+        let offers_starttls = matches!(self.encryption, Encryption::Starttls(_)) && !encrypted;
+        let mut logged_in = !self.asks_for_login;
         let (mut from, mut to) = (String::new(), String::new());
         loop {
             let mut line = String::new();
@@ -118,7 +171,29 @@ impl SmtpSink {
                 .to_ascii_uppercase()
                 .as_str()
             {
-                "EHLO" => say(&mut stream, "250-sink\r\n250 ENHANCEDSTATUSCODES").await?,
+                "EHLO" => {
+                    let mut offers = "250-sink\r\n".to_owned();
+                    if offers_starttls {
+                        offers.push_str("250-STARTTLS\r\n");
+                    }
+                    if self.asks_for_login && !offers_starttls {
+                        offers.push_str("250-AUTH PLAIN\r\n");
+                    }
+                    offers.push_str("250 ENHANCEDSTATUSCODES");
+                    say(&mut stream, &offers).await?;
+                }
+                "STARTTLS" if offers_starttls => return Some(stream),
+                "AUTH" if self.asks_for_login => {
+                    logged_in = is_login(&command);
+                    if logged_in {
+                        self.lock().logins += 1;
+                        say(&mut stream, "235 2.7.0 welcome").await?;
+                    } else {
+                        let refused = format!("535 5.7.8 not you: {command}");
+                        say(&mut stream, &refused).await?;
+                    }
+                }
+                "MAIL" if !logged_in => say(&mut stream, "530 5.7.0 log in").await?,
                 "MAIL" => match fault {
                     Some(Fault::HangUpWhenIdle) => {
                         self.fault(None);
@@ -170,11 +245,25 @@ impl SmtpSink {
     }
 }
 
-async fn say(stream: &mut BufReader<TcpStream>, reply: &str) -> Option<()> {
+impl Encryption {
+    fn is_implicit(&self) -> bool {
+        matches!(self, Self::Implicit(_))
+    }
+}
+
+/// RFC 4616: no authorization identity, then user and password.
+fn is_login(command: &str) -> bool {
+    let (user, password) = LOGIN;
+    let expected = BASE64_STANDARD.encode(format!("\0{user}\0{password}"));
+    command.strip_prefix("AUTH PLAIN ") == Some(&expected)
+}
+
+async fn say(stream: &mut Stream, reply: &str) -> Option<()> {
     stream
         .write_all(format!("{reply}\r\n").as_bytes())
         .await
-        .ok()
+        .ok()?;
+    stream.flush().await.ok()
 }
 
 fn mailbox(command: &str) -> String {
@@ -182,7 +271,7 @@ fn mailbox(command: &str) -> String {
     rest.split_once('>').expect("its twin").0.to_owned()
 }
 
-async fn message(stream: &mut BufReader<TcpStream>) -> Option<String> {
+async fn message(stream: &mut Stream) -> Option<String> {
     let mut raw = String::new();
     loop {
         let mut line = String::new();
