@@ -6,6 +6,7 @@
 //! the hash (charging limits), then checks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,6 +31,7 @@ pub struct Overloaded;
 pub struct Lane {
     places: Arc<Semaphore>,
     jobs: mpsc::Sender<Job>,
+    checked: Arc<AtomicU64>,
 }
 
 /// A place in the lane, kept until its hash is done, even if its caller goes away.
@@ -57,16 +59,26 @@ impl Lane {
         let (jobs, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
         let workspaces = Arc::default();
+        let checked = Arc::default();
         for number in 0..threads {
             let (queue, workspaces) = (Arc::clone(&queue), Arc::clone(&workspaces));
+            let checked = Arc::clone(&checked);
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&queue, &workspaces))?;
+                .spawn(move || work(&queue, &workspaces, &checked))?;
         }
         Ok(Self {
             places: Arc::new(Semaphore::new(threads + QUEUE)),
             jobs,
+            checked,
         })
+    }
+
+    /// How many passwords have been checked so far: the proof that something is refused, or
+    /// limited, before any hash is computed.
+    #[must_use]
+    pub fn checked(&self) -> u64 {
+        self.checked.load(Ordering::Relaxed)
     }
 
     /// Takes a place, or says at once that there is none.
@@ -109,7 +121,7 @@ impl Place {
 /// the hash while there is one person at a time.
 type Workspaces = Mutex<Vec<Workspace>>;
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>, workspaces: &Workspaces) {
+fn work(queue: &Mutex<mpsc::Receiver<Job>>, workspaces: &Workspaces, checked: &AtomicU64) {
     loop {
         // The guard is dropped before the hash: only taking a job is exclusive.
         let next = lock(queue).recv();
@@ -117,6 +129,7 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>, workspaces: &Workspaces) {
         if job.answer.is_closed() || job.since.elapsed() > LONGEST_WAIT {
             continue;
         }
+        checked.fetch_add(1, Ordering::Relaxed);
         let mut workspace = lock(workspaces).pop().unwrap_or_default();
         let stored = job.stored.as_ref().map(|hash| hash.as_str());
         let check = AssertUnwindSafe(|| check(&job.password, stored, &mut workspace));

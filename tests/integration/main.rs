@@ -16,6 +16,7 @@ mod cancel;
 mod commands;
 mod confirm;
 mod delivery;
+mod holds;
 mod inspect;
 mod journeys;
 mod links;

@@ -7,6 +7,7 @@ use readdress::app::{App, Blueprint};
 use readdress::clock::Clock;
 use readdress::deadline::Deadline;
 use readdress::email_address::EmailAddress;
+use readdress::email_change::EmailChange;
 use readdress::email_change::link::Lifetimes;
 use readdress::email_change::mail::LinkTemplates;
 use readdress::keys::{self, KeyRing};
@@ -94,6 +95,7 @@ pub struct TestApp {
     pub users: Users,
     pub options: Options,
     pub http: reqwest::Client,
+    pub flow: EmailChange,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
 }
@@ -121,9 +123,15 @@ impl TestApp {
 
     pub async fn start(options: Options, database: TestDatabase, users: Users) -> Self {
         let (clock, smtp) = (Clock::manual(START), SmtpSink::start().await);
-        let (url, stop, server) = serve(&options, &users, &smtp, &clock).await;
+        let Served {
+            url,
+            flow,
+            stop,
+            server,
+        } = serve(&options, &users, &smtp, &clock).await;
         Self {
             url,
+            flow,
             clock,
             smtp,
             users,
@@ -145,11 +153,12 @@ impl TestApp {
             keys: keys.to_owned(),
             ..self.options.clone()
         };
-        let (url, stop, server) = serve(&options, &self.users, &self.smtp, &self.clock).await;
+        let served = serve(&options, &self.users, &self.smtp, &self.clock).await;
         Replica {
-            url,
-            _stop: stop,
-            _server: server,
+            url: served.url,
+            flow: served.flow,
+            _stop: served.stop,
+            _server: served.server,
         }
     }
 
@@ -399,8 +408,17 @@ impl TestApp {
 /// Another process of the same service.
 pub struct Replica {
     pub url: String,
+    pub flow: EmailChange,
     _stop: oneshot::Sender<()>,
     _server: JoinHandle<()>,
+}
+
+/// One process, so to speak.
+struct Served {
+    url: String,
+    flow: EmailChange,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
 }
 
 async fn serve(
@@ -408,7 +426,7 @@ async fn serve(
     users: &Users,
     smtp: &SmtpSink,
     clock: &Clock,
-) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
+) -> Served {
     let sender = "Accounts <accounts@app.example.com>"
         .parse()
         .expect("a sender");
@@ -430,11 +448,16 @@ async fn serve(
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let (stop, stopped) = oneshot::channel();
-    let settings = options.server.clone();
+    let (settings, flow) = (options.server.clone(), app.flow.clone());
     let server = tokio::spawn(server::serve(listener, app, settings, None, async {
         let _ = stopped.await;
     }));
-    (url, stop, server)
+    Served {
+        url,
+        flow,
+        stop,
+        server,
+    }
 }
 
 /// Runs `count` of the same at once.

@@ -140,6 +140,16 @@ async fn server(variable: &str, local: &str) -> Option<(String, Database)> {
     }
 }
 
+/// One text, or nothing.
+pub async fn text(pool: &Database, sql: &str) -> Option<String> {
+    let statement = sea_orm::Statement::from_string(pool.get_database_backend(), sql);
+    let row = pool
+        .query_one_raw(statement)
+        .await
+        .expect("the query runs")?;
+    row.try_get_by_index(0).expect("a text column")
+}
+
 impl TestDatabase {
     /// The users table in it.
     pub async fn users(&self, layout: &Layout, allow_non_unique: bool) -> Users {
@@ -176,13 +186,7 @@ impl TestDatabase {
 
     /// One text, or nothing.
     pub async fn text(&self, sql: &str) -> Option<String> {
-        let statement = sea_orm::Statement::from_string(self.pool.get_database_backend(), sql);
-        let row = self
-            .pool
-            .query_one_raw(statement)
-            .await
-            .expect("the query runs")?;
-        row.try_get_by_index(0).expect("a text column")
+        text(&self.pool, sql).await
     }
 
     pub async fn close(self) {

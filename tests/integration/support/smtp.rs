@@ -89,6 +89,11 @@ impl SmtpSink {
         self.lock().received.clone()
     }
 
+    /// What was received so far is nobody's business any more.
+    pub fn forget(&self) {
+        self.lock().received.clear();
+    }
+
     pub fn connections(&self) -> usize {
         self.lock().connections
     }
