@@ -6,7 +6,10 @@
 
 mod cheap;
 mod forgeries;
+mod histories;
 mod links;
+mod model;
 mod pipe;
 mod races;
+mod replicas;
 mod volume;

@@ -6,15 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use fastrand::Rng;
-use futures_util::future::join_all;
-use serde_json::json;
-
 use super::cheap;
-use super::pipe::{Pipe, Said, post};
-use super::volume::{figure, seeded, volume};
-use crate::support::app::{PASSWORD, Replica};
-use crate::support::{Options, Person, TestApp};
+use super::pipe::Said;
+use super::replicas::{Replicas, Sabotage};
+use super::volume::{figure, volume};
+use crate::support::app::PASSWORD;
 
 /// What was seen that must not be.
 type Round = Result<(), String>;
@@ -33,91 +29,9 @@ enum Race {
     UndoAndActivate,
 }
 
-/// What is wrong with the database from the volley on.
-#[derive(Clone, Copy, Debug)]
-enum Sabotage {
-    /// Nothing.
-    None,
-    /// Every write is acknowledged, and does not happen.
-    Ignored,
-    /// No link is ever used up: the nonce stays as it is.
-    Frozen,
-    /// Two rows may have one address.
-    NotUnique,
-}
-
-impl Sabotage {
-    fn begins(self) -> Option<String> {
-        let trigger = |body: &str| {
-            format!(
-                "CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {body} END'; \
-             CREATE TRIGGER sabotage BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION sabotage()"
-            )
-        };
-        match self {
-            Self::None => None,
-            Self::Ignored => Some(trigger("RETURN OLD;")),
-            Self::Frozen => Some(trigger(
-                "NEW.email_change_nonce := OLD.email_change_nonce; RETURN NEW;",
-            )),
-            Self::NotUnique => Some("ALTER TABLE users DROP CONSTRAINT users_email_key".to_owned()),
-        }
-    }
-
-    fn ends(self) -> Option<&'static str> {
-        match self {
-            Self::None | Self::NotUnique => None,
-            Self::Ignored | Self::Frozen => {
-                Some("DROP TRIGGER sabotage ON users; DROP FUNCTION sabotage")
-            }
-        }
-    }
-}
-
-/// Three replicas on one PostgreSQL.
-struct World {
-    app: TestApp,
-    urls: Vec<String>,
-    replicas: Vec<Replica>,
-    rng: Rng,
-    round: usize,
-    sabotage: Sabotage,
-}
-
-/// One request of a volley.
-type Shot = (&'static str, String);
-
-impl World {
-    async fn start(sabotage: Sabotage) -> Option<Self> {
-        let app = TestApp::on_postgres(Options::default()).await?;
-        let replicas = vec![
-            app.replica(&app.options.keys).await,
-            app.replica(&app.options.keys).await,
-        ];
-        let urls = replicas
-            .iter()
-            .map(|replica| &replica.url)
-            .chain([&app.url])
-            .cloned()
-            .collect();
-        Some(Self {
-            app,
-            urls,
-            replicas,
-            rng: seeded(),
-            round: 0,
-            sabotage,
-        })
-    }
-
-    async fn close(self) {
-        drop(self.replicas);
-        self.app.close().await;
-    }
-
+impl Replicas {
     async fn play(&mut self, race: Race) -> Round {
-        self.round += 1;
-        self.app.smtp.forget();
+        self.begin_round();
         match race {
             Race::OneWinner => self.one_winner().await,
             Race::OneOwner => self.one_owner().await,
@@ -127,78 +41,6 @@ impl World {
             Race::ActivateAndPassword => self.activate_and_password().await,
             Race::UndoAndActivate => self.undo_and_activate().await,
         }
-    }
-
-    /// Fires all of them at once, at replicas and after delays of chance; the answers, in the order
-    /// of the shots.
-    async fn volley(&mut self, shots: &[Shot]) -> Vec<Said> {
-        let spread = [0, 500, 2_000, 8_000][self.rng.usize(0..4)];
-        if let Some(sql) = self.sabotage.begins() {
-            self.app.database.execute(&sql).await;
-        }
-        let mut pipes =
-            join_all((0..shots.len()).map(|at| Pipe::open(&self.urls[at % self.urls.len()]))).await;
-        self.rng.shuffle(&mut pipes);
-        let firing = pipes
-            .into_iter()
-            .zip(shots)
-            .map(|(mut pipe, (step, token))| {
-                let delay = Duration::from_micros(self.rng.u64(0..=spread));
-                let request = post(&format!("/v1/email-change/{step}"), &body(step, token));
-                tokio::spawn(async move {
-                    tokio::time::sleep(delay).await;
-                    pipe.ask(&request).await
-                })
-            });
-        let firing: Vec<_> = firing.collect();
-        let mut answers = Vec::new();
-        for shot in firing {
-            answers.push(shot.await.expect("no panic"));
-        }
-        if let Some(sql) = self.sabotage.ends() {
-            self.app.database.execute(sql).await;
-        }
-        answers
-    }
-
-    // The story so far.
-
-    fn address(&self, name: &str) -> String {
-        format!("{name}{}@example.com", self.round)
-    }
-
-    async fn person(&mut self, name: &str) -> Person {
-        let email = self.address(name);
-        cheap::person(&self.app, &email, &mut self.rng).await
-    }
-
-    /// The newest link to that page which that address got.
-    fn link(&self, page: &str, to: &str) -> Option<String> {
-        let mails = self.app.mails();
-        mails
-            .iter()
-            .rev()
-            .filter(|mail| mail.to == to)
-            .find_map(|mail| mail.find_token(page))
-    }
-
-    fn links(&self, page: &str) -> Vec<(String, String)> {
-        let mails = self.app.mails();
-        mails
-            .iter()
-            .filter_map(|mail| Some((mail.to.clone(), mail.find_token(page)?)))
-            .collect()
-    }
-
-    /// Every address whose activate link holds.
-    async fn live(&self) -> Vec<String> {
-        let mut live = Vec::new();
-        for (to, link) in self.links("email-activation") {
-            if self.app.state_of(&link).await == "usable" && !live.contains(&to) {
-                live.push(to);
-            }
-        }
-        live
     }
 
     // The races.
@@ -416,17 +258,6 @@ impl World {
     }
 }
 
-fn body(step: &str, token: &str) -> serde_json::Value {
-    match step {
-        "confirm" => {
-            let (token, new_email) = token.split_once(' ').expect("an address");
-            json!({ "token": token, "password": PASSWORD, "new_email": new_email })
-        }
-        "undo" => json!({ "token": token, "password": PASSWORD }),
-        _ => json!({ "token": token }),
-    }
-}
-
 fn hold(is: bool, otherwise: impl FnOnce() -> String) -> Round {
     if is { Ok(()) } else { Err(otherwise()) }
 }
@@ -438,35 +269,35 @@ fn every(answers: &[Said], may: impl Fn(&Said) -> bool) -> Round {
 
 async fn run(race: Race, variable: &str, little: usize) {
     let (rounds, began) = (volume(variable, little), Instant::now());
-    let Some(mut world) = World::start(Sabotage::None).await else {
+    let Some(mut replicas) = Replicas::start(Sabotage::None).await else {
         return;
     };
     for round in 0..rounds {
-        let seen = world.play(race).await;
+        let seen = replicas.play(race).await;
         assert_eq!(seen, Ok(()), "{race:?}, round {round}");
     }
     figure(format_args!(
         "races: {race:?}, {rounds} rounds on three replicas in {:.0} s, none broken",
         began.elapsed().as_secs_f64()
     ));
-    world.close().await;
+    replicas.close().await;
 }
 
 /// Until the oracle has noticed; it need not be the first round.
 async fn must_be_noticed(race: Race, sabotage: Sabotage) {
-    let Some(mut world) = World::start(sabotage).await else {
+    let Some(mut replicas) = Replicas::start(sabotage).await else {
         return;
     };
     let mut seen = Ok(());
     for _ in 0..50 {
-        seen = world.play(race).await;
+        seen = replicas.play(race).await;
         if seen.is_err() {
             break;
         }
     }
     let noticed = seen.expect_err("the oracle must notice");
     println!("{race:?} notices {sabotage:?}: {noticed}");
-    world.close().await;
+    replicas.close().await;
 }
 
 macro_rules! races {
