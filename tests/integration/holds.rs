@@ -5,11 +5,21 @@
 //! little of each, from a fixed seed; `scripts/soak` runs all of it and prints what it measured.
 
 mod cheap;
+mod cluster;
+mod crashes;
+mod database_faults;
+mod deployment;
+mod enumeration;
+mod floods;
 mod forgeries;
 mod histories;
+mod leaks;
+mod limits;
 mod links;
+mod mail_faults;
 mod model;
 mod pipe;
 mod races;
 mod replicas;
+mod statistics;
 mod volume;

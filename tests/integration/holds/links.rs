@@ -216,11 +216,11 @@ async fn no_forgery_does_anything() {
         attack.show(&attempts).await;
         attack.tally.assert_clean();
         if attack.tally.shown >= count / 10 && warm.is_none() {
-            warm = resident_kib();
+            warm = resident_kib("self");
         }
     }
     let grown = warm
-        .zip(resident_kib())
+        .zip(resident_kib("self"))
         .map(|(warm, now)| now.saturating_sub(warm));
     assert_eq!(app.flow.lane.checked(), hashes, "no hash was computed");
     stage.is_untouched().await;

@@ -35,10 +35,26 @@ impl Said {
 
 impl Pipe {
     pub async fn open(url: &str) -> Self {
+        Self::try_open(url).await.expect("a connection")
+    }
+
+    pub async fn try_open(url: &str) -> std::io::Result<Self> {
         let address = url.trim_start_matches("http://");
-        let stream = TcpStream::connect(address).await.expect("a connection");
-        stream.set_nodelay(true).expect("a socket");
-        Self(BufReader::new(stream))
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Sends this, and reads nothing.
+    pub async fn send(&mut self, bytes: &str) -> std::io::Result<()> {
+        self.0.write_all(bytes.as_bytes()).await
+    }
+
+    /// Reads whatever comes, to the end.
+    pub async fn read_to_end(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let _ = self.0.read_to_end(&mut bytes).await;
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Sends one request and reads its answer.

@@ -11,7 +11,7 @@ use super::cheap;
 use super::pipe::{Pipe, Said, post};
 use super::volume::seeded;
 use crate::support::app::{PASSWORD, Replica};
-use crate::support::{Options, Person, TestApp};
+use crate::support::{Engine, Options, Person, TestApp};
 
 /// What is wrong with the database from the volley on.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,7 @@ pub type Shot = (&'static str, String);
 
 impl Replicas {
     pub async fn start(sabotage: Sabotage) -> Option<Self> {
-        let app = TestApp::on_postgres(Options::default()).await?;
+        let app = TestApp::on(Engine::Postgres, Options::default()).await?;
         let replicas = vec![
             app.replica(&app.options.keys).await,
             app.replica(&app.options.keys).await,
@@ -154,12 +154,7 @@ impl Replicas {
 
     /// The newest link to that page which that address got.
     pub fn link(&self, page: &str, to: &str) -> Option<String> {
-        let mails = self.app.mails();
-        mails
-            .iter()
-            .rev()
-            .filter(|mail| mail.to == to)
-            .find_map(|mail| mail.find_token(page))
+        self.app.smtp.newest(to, |mail| mail.find_token(page))
     }
 
     pub fn links(&self, page: &str) -> Vec<(String, String)> {

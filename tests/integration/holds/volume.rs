@@ -22,9 +22,17 @@ pub fn figure(said: Arguments<'_>) {
     println!("figure: {said}");
 }
 
-/// The memory of this process, in KiB.
-pub fn resident_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+/// The memory of a process (`self` is this one), in KiB; nothing where there is no `/proc`.
+pub fn resident_kib(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS"))?;
     line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The processor time of a process so far, in milliseconds (proc(5): fields 14 and 15, in hundredths
+/// of a second).
+pub fn cpu_ms(process: &str) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some((fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?) * 10)
 }

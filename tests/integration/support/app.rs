@@ -107,12 +107,15 @@ impl TestApp {
     }
 
     pub async fn on(engine: Engine, options: Options) -> Option<Self> {
-        let database = engine.database().await?;
+        Some(Self::within(engine.database().await?, options).await)
+    }
+
+    /// With a table of its own in that database.
+    pub async fn within(database: TestDatabase, options: Options) -> Self {
         readdress_migrations::up(&database.pool)
             .await
             .expect("migrates");
-        let users = database.users(&Layout::own(), false).await;
-        Some(Self::start(options, database, users).await)
+        Self::beside(database, &Layout::own(), options).await
     }
 
     /// Beside an application whose table is in that database.

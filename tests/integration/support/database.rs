@@ -15,6 +15,7 @@ pub struct TestDatabase {
 }
 
 enum Tidy {
+    Nothing,
     Folder(#[allow(dead_code, reason = "removes the folder when dropped")] TempDir),
     Drop { admin: Database, what: String },
 }
@@ -148,6 +149,17 @@ pub async fn text(pool: &Database, sql: &str) -> Option<String> {
         .await
         .expect("the query runs")?;
     row.try_get_by_index(0).expect("a text column")
+}
+
+/// Everything that is there, on a server that is the test's own.
+pub async fn at(engine: Engine, url: String) -> TestDatabase {
+    let pool = connect(&url, 10, Purpose::Serve).await.expect("it answers");
+    TestDatabase {
+        engine,
+        url,
+        pool,
+        tidy: Tidy::Nothing,
+    }
 }
 
 impl TestDatabase {

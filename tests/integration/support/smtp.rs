@@ -1,5 +1,6 @@
 //! An SMTP server that keeps what it accepts, and misbehaves when it is told to.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use mail_parser::MessageParser;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 /// One mail that was accepted.
 #[derive(Clone, Debug)]
@@ -41,6 +44,35 @@ pub enum Fault {
     HangUpWhenIdle,
     /// Waits before it answers RCPT.
     Slow(Duration),
+    /// Waits before every answer.
+    Tarpit(Duration),
+    /// The message is accepted, and lost.
+    Lose,
+    /// Refuses each recipient once, for now.
+    Greylist,
+    /// So many of a hundred mails meet one of the faults above that end at once, by chance.
+    Weather(u32),
+}
+
+impl Fault {
+    /// What this mail meets.
+    fn drawn(&self) -> Option<Self> {
+        match self {
+            Self::Weather(percent) if fastrand::u32(0..100) >= *percent => None,
+            Self::Weather(_) => Some(match fastrand::u32(0..9) {
+                0 => Self::RefuseSender("421 4.3.2 going down"),
+                1 => Self::RefuseSender("530 5.7.0 log in first"),
+                2 => Self::RefuseRecipient("450 4.7.1 greylisted"),
+                3 => Self::RefuseRecipient("550 5.7.1 policy"),
+                4 => Self::RefuseRecipient("552 5.2.2 mailbox full"),
+                5 => Self::AnswerData("451 4.3.0 no room"),
+                6 => Self::RefuseMessage("554 5.6.0 content"),
+                7 => Self::HangUpWhenIdle,
+                _ => Self::HangUpAfterMessage,
+            }),
+            fault => Some(fault.clone()),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -48,6 +80,11 @@ struct State {
     received: Vec<Received>,
     fault: Option<Fault>,
     connections: usize,
+    greylisted: HashSet<String>,
+    /// What EHLO is answered with, beside what is always there.
+    offers: Vec<&'static str>,
+    /// Accepts connections and talks on them, until it is dropped.
+    listening: Option<AbortOnDropHandle<()>>,
 }
 
 /// The server. Cheap to clone.
@@ -64,16 +101,47 @@ impl SmtpSink {
             address: listener.local_addr().expect("an address"),
             state: Arc::default(),
         };
-        let server = sink.clone();
-        tokio::spawn(async move {
+        sink.listen(listener);
+        sink
+    }
+
+    fn listen(&self, listener: TcpListener) {
+        let server = self.clone();
+        let listening = tokio::spawn(async move {
+            let mut talks = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).expect("a socket");
                 server.lock().connections += 1;
                 let server = server.clone();
-                tokio::spawn(async move { server.talk(stream).await });
+                talks.spawn(async move { server.talk(stream).await });
             }
         });
-        sink
+        self.lock().listening = Some(AbortOnDropHandle::new(listening));
+    }
+
+    /// From now on EHLO says this too.
+    pub fn offer(&self, extension: &'static str) {
+        self.lock().offers.push(extension);
+    }
+
+    /// Nobody listens any more, and every conversation breaks off.
+    pub fn stop(&self) {
+        self.lock().listening = None;
+    }
+
+    /// Listens again where it was.
+    pub async fn restart(&self) {
+        self.stop();
+        let mut tries = 0;
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(error) => assert!(tries < 100, "{error}"),
+            }
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        self.listen(listener);
     }
 
     pub fn url(&self) -> String {
@@ -87,6 +155,13 @@ impl SmtpSink {
 
     pub fn received(&self) -> Vec<Received> {
         self.lock().received.clone()
+    }
+
+    /// What `read` finds in the newest mail to that address in which it finds something.
+    pub fn newest<T>(&self, to: &str, read: impl Fn(&Received) -> Option<T>) -> Option<T> {
+        let state = self.lock();
+        let theirs = state.received.iter().rev().filter(|mail| mail.to == to);
+        theirs.into_iter().find_map(read)
     }
 
     /// What was received so far is nobody's business any more.
@@ -109,13 +184,23 @@ impl SmtpSink {
         let mut stream = BufReader::new(stream);
         say(&mut stream, "220 sink ESMTP").await?;
         let (mut from, mut to) = (String::new(), String::new());
+        let mut weather = None;
         loop {
             let mut line = String::new();
             if stream.read_line(&mut line).await.ok()? == 0 {
                 return None;
             }
-            let fault = self.lock().fault.clone();
             let command = line.trim_end().to_owned();
+            let mut fault = self.lock().fault.clone();
+            if let Some(Fault::Weather(_)) = fault {
+                if command.starts_with("MAIL") {
+                    weather = fault.as_ref().and_then(Fault::drawn);
+                }
+                fault.clone_from(&weather);
+            }
+            if let Some(Fault::Tarpit(wait)) = fault {
+                tokio::time::sleep(wait).await;
+            }
             match command
                 .split([' ', ':'])
                 .next()
@@ -123,10 +208,18 @@ impl SmtpSink {
                 .to_ascii_uppercase()
                 .as_str()
             {
-                "EHLO" => say(&mut stream, "250-sink\r\n250 ENHANCEDSTATUSCODES").await?,
+                "EHLO" => {
+                    let offers = self.lock().offers.clone();
+                    let lines = ["sink"].iter().chain(&offers);
+                    let lines: String = lines.map(|line| format!("250-{line}\r\n")).collect();
+                    say(&mut stream, &format!("{lines}250 ENHANCEDSTATUSCODES")).await?;
+                }
+                "AUTH" => say(&mut stream, "235 2.7.0 welcome").await?,
                 "MAIL" => match fault {
                     Some(Fault::HangUpWhenIdle) => {
-                        self.fault(None);
+                        if weather.is_none() {
+                            self.fault(None);
+                        }
                         return None;
                     }
                     Some(Fault::RefuseSender(reply)) => say(&mut stream, reply).await?,
@@ -138,6 +231,9 @@ impl SmtpSink {
                 "RCPT" => match fault {
                     Some(Fault::RefuseRecipient(reply)) => say(&mut stream, reply).await?,
                     Some(Fault::Stall) => std::future::pending().await,
+                    Some(Fault::Greylist) if self.lock().greylisted.insert(mailbox(&command)) => {
+                        say(&mut stream, "450 4.7.1 try again later").await?;
+                    }
                     fault => {
                         if let Some(Fault::Slow(wait)) = fault {
                             tokio::time::sleep(wait).await;
@@ -159,7 +255,9 @@ impl SmtpSink {
                         continue;
                     }
                     let received = read(std::mem::take(&mut to), std::mem::take(&mut from), raw);
-                    self.lock().received.push(received);
+                    if fault != Some(Fault::Lose) {
+                        self.lock().received.push(received);
+                    }
                     if fault == Some(Fault::HangUpAfterMessage) {
                         return None;
                     }
