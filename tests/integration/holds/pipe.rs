@@ -46,15 +46,15 @@ impl Pipe {
     }
 
     /// Sends this, and reads nothing.
-    pub async fn send(&mut self, bytes: &str) -> std::io::Result<()> {
-        self.0.write_all(bytes.as_bytes()).await
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.0.write_all(bytes.as_ref()).await
     }
 
     /// Reads whatever comes, to the end.
-    pub async fn read_to_end(&mut self) -> String {
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let _ = self.0.read_to_end(&mut bytes).await;
-        String::from_utf8_lossy(&bytes).into_owned()
+        bytes
     }
 
     /// Sends one request and reads its answer.
