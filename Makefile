@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-client test-browser test-contract test-django image-test lint format openapi bench clean
+.PHONY: help run test test-service test-client test-browser test-contract test-django image-test soak lint format openapi bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,10 @@ test-django: ## Walk the example beside Django
 image-test: ## Build the container image and walk a change through it
 	@scripts/needs cargo
 	@scripts/image-test
+
+soak: ## Hold the service against abuse, faults and races in full volume (hours); SOAK_SCALE=100 for a hundredth
+	@scripts/needs cargo
+	@scripts/soak
 
 lint: ## Check format and lints
 	@scripts/needs cargo

@@ -24,6 +24,7 @@
 pub mod access;
 pub mod api;
 pub mod app;
+mod boundary;
 pub mod cli;
 pub mod clock;
 pub mod config;

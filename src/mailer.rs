@@ -21,6 +21,7 @@ pub use smtp::{
     Authorities, AuthoritiesError, ConnectError, Refusal, Smtp, SmtpUrl, SmtpUrlError, Tls,
 };
 
+use crate::boundary;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 
@@ -129,7 +130,10 @@ impl Mailer {
     /// the same: its step must not have relied on it.
     pub async fn send(&self, mail: Mail, deadline: Deadline) -> Result<(), DeliveryError> {
         let deadline = deadline.keeping(RESERVE).at_most(SEND);
-        match deadline.bound(self.deliver(mail)).await {
+        boundary::pass().await;
+        let delivered = deadline.bound(self.deliver(mail)).await;
+        boundary::pass().await;
+        match delivered {
             Ok(delivered) => delivered,
             Err(timed_out) => Err(DeliveryError::Unavailable(timed_out.into())),
         }

@@ -6,7 +6,7 @@
 //! the hash (charging limits), then checks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -32,6 +32,7 @@ pub struct Overloaded;
 pub struct Lane {
     places: Arc<Semaphore>,
     jobs: mpsc::Sender<Job>,
+    checked: Arc<AtomicU64>,
 }
 
 /// A place in the lane, kept until its hash is done, even if its caller goes away.
@@ -62,17 +63,26 @@ impl Lane {
         let queue = Arc::new(Mutex::new(queue));
         let workspaces = Arc::default();
         let checker = Arc::new(checker);
+        let checked = Arc::default();
         for number in 0..threads {
             let (queue, workspaces) = (Arc::clone(&queue), Arc::clone(&workspaces));
-            let checker = Arc::clone(&checker);
+            let (checker, checked) = (Arc::clone(&checker), Arc::clone(&checked));
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&queue, &workspaces, &checker))?;
+                .spawn(move || work(&queue, &workspaces, &checker, &checked))?;
         }
         Ok(Self {
             places: Arc::new(Semaphore::new(threads + QUEUE)),
             jobs,
+            checked,
         })
+    }
+
+    /// How many passwords have been checked so far: the proof that something is refused, or
+    /// limited, before any hash is computed.
+    #[must_use]
+    pub fn checked(&self) -> u64 {
+        self.checked.load(Ordering::Relaxed)
     }
 
     /// Takes a place, or says at once that there is none.
@@ -122,7 +132,12 @@ impl Place {
 /// the hash while there is one person at a time.
 type Workspaces = Mutex<Vec<Workspace>>;
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>, workspaces: &Workspaces, checker: &Checker) {
+fn work(
+    queue: &Mutex<mpsc::Receiver<Job>>,
+    workspaces: &Workspaces,
+    checker: &Checker,
+    checked: &AtomicU64,
+) {
     loop {
         // The guard is dropped before the hash: only taking a job is exclusive.
         let next = lock(queue).recv();
@@ -131,6 +146,7 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>, workspaces: &Workspaces, checker: &C
         if job.answer.is_closed() || job.taken.swap(true, Ordering::AcqRel) {
             continue;
         }
+        checked.fetch_add(1, Ordering::Relaxed);
         let mut workspace = lock(workspaces).pop().unwrap_or_default();
         let stored = job.stored.as_ref().map(|hash| hash.as_str());
         let check = AssertUnwindSafe(|| checker.check(&job.password, stored, &mut workspace));

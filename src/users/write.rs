@@ -14,6 +14,7 @@ use sqlx::AssertSqlSafe;
 
 use super::connection::STATEMENT;
 use super::{DatabaseError, UserId, Users, owner};
+use crate::boundary;
 use crate::deadline::Deadline;
 
 /// For the way to the database and back.
@@ -36,6 +37,7 @@ impl Users {
         statement: &UpdateStatement,
         deadline: Deadline,
     ) -> Result<u64, DatabaseError> {
+        boundary::pass().await;
         let begin_by = deadline.keeping(STATEMENT + TRAVEL);
         macro_rules! run {
             ($pool:ident, $builder:expr) => {{
@@ -44,6 +46,7 @@ impl Users {
                 let (sql, values) = statement.build_sqlx($builder);
                 let query = sqlx::query_with(AssertSqlSafe(sql), values);
                 let done = deadline.bound(query.execute(&mut *connection)).await?;
+                boundary::pass().await;
                 Ok(done.map_err(failed)?.rows_affected())
             }};
         }
@@ -66,6 +69,7 @@ impl Users {
         asking: &UserId,
         deadline: Deadline,
     ) -> Result<Option<u64>, DatabaseError> {
+        boundary::pass().await;
         let options = TransactionOptions {
             isolation_level: match self.db.get_database_backend() {
                 DbBackend::Sqlite => None,
@@ -103,6 +107,7 @@ impl Users {
         }
         let written = transaction.execute(statement).await?.rows_affected();
         transaction.commit().await?;
+        boundary::pass().await;
         Ok(Some(written))
     }
 }

@@ -16,7 +16,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub const DOORS: [&str; 6] = ["confirm", "activate", "cancel", "undo", "me", "inspect"];
 
 /// How long a token for that door may live, in seconds.
-const LIFETIMES: [(&str, i64); 5] = [
+pub const LIFETIMES: [(&str, i64); 5] = [
     ("confirm", 3_600),
     ("activate", 24 * 3_600),
     ("cancel", 25 * 3_600),

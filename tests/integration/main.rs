@@ -16,6 +16,7 @@ mod cancel;
 mod commands;
 mod confirm;
 mod delivery;
+mod holds;
 mod host_tokens;
 mod inspect;
 mod journeys;

@@ -8,6 +8,7 @@ use readdress::app::{App, Blueprint};
 use readdress::clock::Clock;
 use readdress::deadline::Deadline;
 use readdress::email_address::EmailAddress;
+use readdress::email_change::EmailChange;
 use readdress::email_change::link::Lifetimes;
 use readdress::email_change::mail::LinkTemplates;
 use readdress::keys::{self, KeyRing};
@@ -97,6 +98,7 @@ pub struct TestApp {
     pub users: Users,
     pub options: Options,
     pub http: reqwest::Client,
+    pub flow: EmailChange,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
 }
@@ -108,12 +110,15 @@ impl TestApp {
     }
 
     pub async fn on(engine: Engine, options: Options) -> Option<Self> {
-        let database = engine.database().await?;
+        Some(Self::within(engine.database().await?, options).await)
+    }
+
+    /// With a table of its own in that database.
+    pub async fn within(database: TestDatabase, options: Options) -> Self {
         readdress_migrations::up(&database.pool)
             .await
             .expect("migrates");
-        let users = database.users(&Layout::own(), false).await;
-        Some(Self::start(options, database, users).await)
+        Self::beside(database, &Layout::own(), options).await
     }
 
     /// Beside an application whose table is in that database.
@@ -124,9 +129,15 @@ impl TestApp {
 
     pub async fn start(options: Options, database: TestDatabase, users: Users) -> Self {
         let (clock, smtp) = (Clock::manual(START), SmtpSink::start().await);
-        let (url, stop, server) = serve(&options, &users, &smtp, &clock).await;
+        let Served {
+            url,
+            flow,
+            stop,
+            server,
+        } = serve(&options, &users, &smtp, &clock).await;
         Self {
             url,
+            flow,
             clock,
             smtp,
             users,
@@ -148,11 +159,12 @@ impl TestApp {
             keys: keys.to_owned(),
             ..self.options.clone()
         };
-        let (url, stop, server) = serve(&options, &self.users, &self.smtp, &self.clock).await;
+        let served = serve(&options, &self.users, &self.smtp, &self.clock).await;
         Replica {
-            url,
-            _stop: stop,
-            _server: server,
+            url: served.url,
+            flow: served.flow,
+            _stop: served.stop,
+            _server: served.server,
         }
     }
 
@@ -402,16 +414,20 @@ impl TestApp {
 /// Another process of the same service.
 pub struct Replica {
     pub url: String,
+    pub flow: EmailChange,
     _stop: oneshot::Sender<()>,
     _server: JoinHandle<()>,
 }
 
-async fn serve(
-    options: &Options,
-    users: &Users,
-    smtp: &SmtpSink,
-    clock: &Clock,
-) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
+/// One process, so to speak.
+struct Served {
+    url: String,
+    flow: EmailChange,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock) -> Served {
     let sender = "Accounts <accounts@app.example.com>"
         .parse()
         .expect("a sender");
@@ -441,11 +457,16 @@ async fn serve(
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let (stop, stopped) = oneshot::channel();
-    let settings = options.server.clone();
+    let (settings, flow) = (options.server.clone(), app.flow.clone());
     let server = tokio::spawn(server::serve(listener, app, settings, None, async {
         let _ = stopped.await;
     }));
-    (url, stop, server)
+    Served {
+        url,
+        flow,
+        stop,
+        server,
+    }
 }
 
 /// Runs `count` of the same at once.

@@ -15,6 +15,7 @@ pub struct TestDatabase {
 }
 
 enum Tidy {
+    Nothing,
     Folder(#[allow(dead_code, reason = "removes the folder when dropped")] TempDir),
     Drop { admin: Database, what: String },
 }
@@ -140,6 +141,27 @@ async fn server(variable: &str, local: &str) -> Option<(String, Database)> {
     }
 }
 
+/// One text, or nothing.
+pub async fn text(pool: &Database, sql: &str) -> Option<String> {
+    let statement = sea_orm::Statement::from_string(pool.get_database_backend(), sql);
+    let row = pool
+        .query_one_raw(statement)
+        .await
+        .expect("the query runs")?;
+    row.try_get_by_index(0).expect("a text column")
+}
+
+/// Everything that is there, on a server that is the test's own.
+pub async fn at(engine: Engine, url: String) -> TestDatabase {
+    let pool = connect(&url, 10, Purpose::Serve).await.expect("it answers");
+    TestDatabase {
+        engine,
+        url,
+        pool,
+        tidy: Tidy::Nothing,
+    }
+}
+
 impl TestDatabase {
     /// The users table in it.
     pub async fn users(&self, layout: &Layout, allow_non_unique: bool) -> Users {
@@ -176,13 +198,7 @@ impl TestDatabase {
 
     /// One text, or nothing.
     pub async fn text(&self, sql: &str) -> Option<String> {
-        let statement = sea_orm::Statement::from_string(self.pool.get_database_backend(), sql);
-        let row = self
-            .pool
-            .query_one_raw(statement)
-            .await
-            .expect("the query runs")?;
-        row.try_get_by_index(0).expect("a text column")
+        text(&self.pool, sql).await
     }
 
     pub async fn close(self) {

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Shell {
     pub folder: TempDir,
     variables: Vec<(String, String)>,
+    before: String,
 }
 
 /// How a command ended.
@@ -48,6 +49,7 @@ impl Shell {
         Self {
             folder,
             variables: Vec::new(),
+            before: String::new(),
         }
     }
 
@@ -55,6 +57,11 @@ impl Shell {
     pub fn set(&mut self, name: &str, value: &str) {
         self.variables.retain(|(other, _)| other != name);
         self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub fn get(&self, name: &str) -> &str {
+        let found = self.variables.iter().find(|(other, _)| other == name);
+        &found.expect("it is set").1
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -79,8 +86,20 @@ impl Shell {
         self.folder.path()
     }
 
+    /// What a shell does before it becomes the command.
+    pub fn wrap(&mut self, before: &str) {
+        before.clone_into(&mut self.before);
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_readdress"));
+        let binary = env!("CARGO_BIN_EXE_readdress");
+        let mut command = if self.before.is_empty() {
+            Command::new(binary)
+        } else {
+            let mut command = Command::new("/bin/sh");
+            command.args(["-c", &format!("{} exec \"$0\" \"$@\"", self.before), binary]);
+            command
+        };
         command
             .args(arguments)
             .env_clear()
@@ -184,6 +203,11 @@ impl Running {
 
     pub fn stderr(&self) -> String {
         text(&self.stderr)
+    }
+
+    /// Of the process itself, for what the system knows about it.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     pub fn address(&self) -> &str {

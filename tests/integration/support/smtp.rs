@@ -1,6 +1,7 @@
 //! An SMTP server that keeps what it accepts, and misbehaves when it is told to. It speaks TLS and
 //! asks for a login if it is started so.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +10,9 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use mail_parser::MessageParser;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_util::task::AbortOnDropHandle;
 
 /// One mail that was accepted.
 #[derive(Clone, Debug)]
@@ -44,6 +47,35 @@ pub enum Fault {
     HangUpWhenIdle,
     /// Waits before it answers RCPT.
     Slow(Duration),
+    /// Waits before every answer.
+    Tarpit(Duration),
+    /// The message is accepted, and lost.
+    Lose,
+    /// Refuses each recipient once, for now.
+    Greylist,
+    /// So many of a hundred mails meet one of the faults above that end at once, by chance.
+    Weather(u32),
+}
+
+impl Fault {
+    /// What this mail meets.
+    fn drawn(&self) -> Option<Self> {
+        match self {
+            Self::Weather(percent) if fastrand::u32(0..100) >= *percent => None,
+            Self::Weather(_) => Some(match fastrand::u32(0..9) {
+                0 => Self::RefuseSender("421 4.3.2 going down"),
+                1 => Self::RefuseSender("530 5.7.0 log in first"),
+                2 => Self::RefuseRecipient("450 4.7.1 greylisted"),
+                3 => Self::RefuseRecipient("550 5.7.1 policy"),
+                4 => Self::RefuseRecipient("552 5.2.2 mailbox full"),
+                5 => Self::AnswerData("451 4.3.0 no room"),
+                6 => Self::RefuseMessage("554 5.6.0 content"),
+                7 => Self::HangUpWhenIdle,
+                _ => Self::HangUpAfterMessage,
+            }),
+            fault => Some(fault.clone()),
+        }
+    }
 }
 
 /// How the server is spoken to.
@@ -64,6 +96,11 @@ struct State {
     fault: Option<Fault>,
     connections: usize,
     logins: usize,
+    greylisted: HashSet<String>,
+    /// What EHLO is answered with, beside what is always there.
+    offers: Vec<&'static str>,
+    /// Accepts connections and talks on them, until it is dropped.
+    listening: Option<AbortOnDropHandle<()>>,
 }
 
 /// Anything to talk over.
@@ -95,16 +132,47 @@ impl SmtpSink {
             asks_for_login,
             state: Arc::default(),
         };
-        let server = sink.clone();
-        tokio::spawn(async move {
+        sink.listen(listener);
+        sink
+    }
+
+    fn listen(&self, listener: TcpListener) {
+        let server = self.clone();
+        let listening = tokio::spawn(async move {
+            let mut talks = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).expect("a socket");
                 server.lock().connections += 1;
                 let server = server.clone();
-                tokio::spawn(async move { server.serve(Box::new(stream)).await });
+                talks.spawn(async move { server.serve(Box::new(stream)).await });
             }
         });
-        sink
+        self.lock().listening = Some(AbortOnDropHandle::new(listening));
+    }
+
+    /// From now on EHLO says this too.
+    pub fn offer(&self, extension: &'static str) {
+        self.lock().offers.push(extension);
+    }
+
+    /// Nobody listens any more, and every conversation breaks off.
+    pub fn stop(&self) {
+        self.lock().listening = None;
+    }
+
+    /// Listens again where it was.
+    pub async fn restart(&self) {
+        self.stop();
+        let mut tries = 0;
+        let listener = loop {
+            match TcpListener::bind(self.address).await {
+                Ok(listener) => break listener,
+                Err(error) => assert!(tries < 100, "{error}"),
+            }
+            tries += 1;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        };
+        self.listen(listener);
     }
 
     pub fn url(&self) -> String {
@@ -118,6 +186,18 @@ impl SmtpSink {
 
     pub fn received(&self) -> Vec<Received> {
         self.lock().received.clone()
+    }
+
+    /// What `read` finds in the newest mail to that address in which it finds something.
+    pub fn newest<T>(&self, to: &str, read: impl Fn(&Received) -> Option<T>) -> Option<T> {
+        let state = self.lock();
+        let theirs = state.received.iter().rev().filter(|mail| mail.to == to);
+        theirs.into_iter().find_map(read)
+    }
+
+    /// What was received so far is nobody's business any more.
+    pub fn forget(&self) {
+        self.lock().received.clear();
     }
 
     pub fn connections(&self) -> usize {
@@ -157,13 +237,23 @@ impl SmtpSink {
         let offers_starttls = matches!(self.encryption, Encryption::Starttls(_)) && !encrypted;
         let mut logged_in = !self.asks_for_login;
         let (mut from, mut to) = (String::new(), String::new());
+        let mut weather = None;
         loop {
             let mut line = String::new();
             if stream.read_line(&mut line).await.ok()? == 0 {
                 return None;
             }
-            let fault = self.lock().fault.clone();
             let command = line.trim_end().to_owned();
+            let mut fault = self.lock().fault.clone();
+            if let Some(Fault::Weather(_)) = fault {
+                if command.starts_with("MAIL") {
+                    weather = fault.as_ref().and_then(Fault::drawn);
+                }
+                fault.clone_from(&weather);
+            }
+            if let Some(Fault::Tarpit(wait)) = fault {
+                tokio::time::sleep(wait).await;
+            }
             match command
                 .split([' ', ':'])
                 .next()
@@ -172,7 +262,9 @@ impl SmtpSink {
                 .as_str()
             {
                 "EHLO" => {
-                    let mut offers = "250-sink\r\n".to_owned();
+                    let more = self.lock().offers.clone();
+                    let lines = ["sink"].iter().chain(&more);
+                    let mut offers: String = lines.map(|line| format!("250-{line}\r\n")).collect();
                     if offers_starttls {
                         offers.push_str("250-STARTTLS\r\n");
                     }
@@ -193,10 +285,13 @@ impl SmtpSink {
                         say(&mut stream, &refused).await?;
                     }
                 }
+                "AUTH" => say(&mut stream, "235 2.7.0 welcome").await?,
                 "MAIL" if !logged_in => say(&mut stream, "530 5.7.0 log in").await?,
                 "MAIL" => match fault {
                     Some(Fault::HangUpWhenIdle) => {
-                        self.fault(None);
+                        if weather.is_none() {
+                            self.fault(None);
+                        }
                         return None;
                     }
                     Some(Fault::RefuseSender(reply)) => say(&mut stream, reply).await?,
@@ -208,6 +303,9 @@ impl SmtpSink {
                 "RCPT" => match fault {
                     Some(Fault::RefuseRecipient(reply)) => say(&mut stream, reply).await?,
                     Some(Fault::Stall) => std::future::pending().await,
+                    Some(Fault::Greylist) if self.lock().greylisted.insert(mailbox(&command)) => {
+                        say(&mut stream, "450 4.7.1 try again later").await?;
+                    }
                     fault => {
                         if let Some(Fault::Slow(wait)) = fault {
                             tokio::time::sleep(wait).await;
@@ -229,7 +327,9 @@ impl SmtpSink {
                         continue;
                     }
                     let received = read(std::mem::take(&mut to), std::mem::take(&mut from), raw);
-                    self.lock().received.push(received);
+                    if fault != Some(Fault::Lose) {
+                        self.lock().received.push(received);
+                    }
                     if fault == Some(Fault::HangUpAfterMessage) {
                         return None;
                     }

@@ -1,0 +1,25 @@
+//! It holds: what people and machines do at their worst.
+//!
+//! Each file is one kind of worst, with an oracle that says what must be true whatever happened, and
+//! a negative control: something really broken, which that oracle must notice. `cargo test` runs a
+//! little of each, from a fixed seed; `scripts/soak` runs all of it and prints what it measured.
+
+mod cheap;
+mod cluster;
+mod crashes;
+mod database_faults;
+mod deployment;
+mod enumeration;
+mod floods;
+mod forgeries;
+mod histories;
+mod leaks;
+mod limits;
+mod links;
+mod mail_faults;
+mod model;
+mod pipe;
+mod races;
+mod replicas;
+mod statistics;
+mod volume;

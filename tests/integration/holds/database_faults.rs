@@ -1,0 +1,381 @@
+//! Faults of the database: what was acknowledged is there, what was refused can be done with the
+//! same link, no answer takes longer than ten seconds, and all is well three seconds after it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use sea_orm::ConnectionTrait;
+use tokio::time::sleep;
+
+use super::cheap;
+use super::cluster::Cluster;
+use super::deployment::{Deployment, request, show, sign_in, state_of};
+use super::volume::{figure, seeded, volume};
+use crate::support::app::{PASSWORD, at_once};
+use crate::support::{Answer, Engine, Options, Person, TestApp, database};
+
+/// No answer takes longer, whatever is broken.
+const LONGEST: Duration = Duration::from_secs(10);
+/// From the end of a fault to the first success.
+const RECOVERY: Duration = Duration::from_secs(3);
+const CLIENTS: usize = 8;
+
+/// Somebody who moves to and fro as long as they are asked to, and insists on every step.
+struct Mover {
+    person: Person,
+    homes: [String; 2],
+    /// Where the last acknowledged activation took them.
+    at: usize,
+    moves: usize,
+    refusals: usize,
+    slowest: Duration,
+    /// From the end of the last fault to the first success after it.
+    recovery: Duration,
+}
+
+/// When the database was last made well again; nothing while it is not.
+type Well = Arc<std::sync::Mutex<Option<Instant>>>;
+
+impl Mover {
+    async fn new(app: &TestApp, name: &str, rng: &mut fastrand::Rng) -> Self {
+        let homes = [format!("{name}@example.com"), format!("{name}@new.example")];
+        let person = cheap::person(app, &homes[0], rng).await;
+        Self {
+            person,
+            homes,
+            at: 0,
+            moves: 0,
+            refusals: 0,
+            slowest: Duration::ZERO,
+            recovery: Duration::ZERO,
+        }
+    }
+
+    /// Presses until it works.
+    async fn insist<F: Future<Output = Answer>>(
+        &mut self,
+        well: &Well,
+        press: impl Fn() -> F,
+    ) -> Answer {
+        loop {
+            let began = Instant::now();
+            let answer = press().await;
+            self.slowest = self.slowest.max(began.elapsed());
+            assert!(
+                began.elapsed() < LONGEST,
+                "{:?}: {}",
+                began.elapsed(),
+                answer.text
+            );
+            if answer.status.is_success() {
+                return answer;
+            }
+            answer.problem(503, "database_unavailable");
+            assert!(answer.retry_after() > 0);
+            self.refusals += 1;
+            // It was asked for while the database was well, and refused all the same.
+            let well = *well.lock().expect("not poisoned");
+            if let Some(since) = well.filter(|since| *since < began) {
+                self.recovery = self.recovery.max(since.elapsed());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// One whole change.
+    async fn go(&mut self, app: &TestApp, well: &Well) {
+        let (access, old, new) = (
+            self.person.access.clone(),
+            self.homes[self.at].clone(),
+            self.homes[1 - self.at].clone(),
+        );
+        self.insist(well, || app.request(&access, PASSWORD)).await;
+        let confirm = app
+            .smtp
+            .newest(&old, |mail| mail.find_token("new-email"))
+            .expect("a link");
+        self.insist(well, || app.confirm(&confirm, PASSWORD, &new))
+            .await;
+        let activate = app
+            .smtp
+            .newest(&new, |mail| mail.find_token("email-activation"))
+            .expect("a link");
+        self.insist(well, || app.activate(&activate)).await;
+        self.at = 1 - self.at;
+        self.moves += 1;
+    }
+}
+
+async fn on_a_cluster(settings: &[&str]) -> Option<(Cluster, TestApp)> {
+    let cluster = Cluster::start(settings)?;
+    let app = TestApp::within(
+        database::at(Engine::Postgres, cluster.url()).await,
+        Options::default(),
+    )
+    .await;
+    Some((cluster, app))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_is_killed_under_load_loses_nothing_that_was_acknowledged() {
+    let (kills, mut rng) = (volume("SOAK_KILLS", 2), seeded());
+    let Some((cluster, app)) = on_a_cluster(&[]).await else {
+        return;
+    };
+    let (app, cluster) = (Arc::new(app), Arc::new(cluster));
+    let (well, over): (Well, _) = (
+        Arc::new(std::sync::Mutex::new(Some(Instant::now()))),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let mut movers = Vec::new();
+    for number in 0..CLIENTS {
+        movers.push(Mover::new(&app, &format!("mover{number}"), &mut rng).await);
+    }
+    let moving: Vec<_> = movers
+        .into_iter()
+        .map(|mut mover| {
+            let (app, well, over) = (Arc::clone(&app), Arc::clone(&well), Arc::clone(&over));
+            tokio::spawn(async move {
+                while !over.load(Ordering::SeqCst) {
+                    mover.go(&app, &well).await;
+                    // What was acknowledged is there, whatever was killed meanwhile.
+                    let home = mover.homes[mover.at].clone();
+                    mover.insist(&well, || app.sign_in(&home, PASSWORD)).await;
+                }
+                mover
+            })
+        })
+        .collect();
+    for _ in 0..kills {
+        sleep(Duration::from_millis(rng.u64(300..900))).await;
+        let (cluster, well) = (Arc::clone(&cluster), Arc::clone(&well));
+        let killing = move || {
+            *well.lock().expect("not poisoned") = None;
+            cluster.kill();
+            cluster.go();
+            *well.lock().expect("not poisoned") = Some(Instant::now());
+        };
+        tokio::task::spawn_blocking(killing)
+            .await
+            .expect("no panic");
+    }
+    sleep(Duration::from_secs(1)).await;
+    over.store(true, Ordering::SeqCst);
+    let (mut moves, mut refusals, mut slowest, mut recovery) =
+        (0, 0, Duration::ZERO, Duration::ZERO);
+    for mover in moving {
+        let mover = mover.await.expect("no panic");
+        assert_eq!(app.email_of(&mover.person).await, mover.homes[mover.at]);
+        moves += mover.moves;
+        refusals += mover.refusals;
+        slowest = slowest.max(mover.slowest);
+        recovery = recovery.max(mover.recovery);
+    }
+    assert!(moves > 0, "nobody moved");
+    assert!(recovery < RECOVERY, "{recovery:?}");
+    figure(format_args!(
+        "PostgreSQL killed {kills} times under load: {moves} acknowledged changes, all there; {refusals} refusals, all done with the same link; slowest answer {:.1} s, recovery {:.1} s",
+        slowest.as_secs_f64(),
+        recovery.as_secs_f64()
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_serializable_isolation_one_wins_and_the_others_may_press_again() {
+    let Some((_cluster, app)) =
+        on_a_cluster(&["default_transaction_isolation = 'serializable'"]).await
+    else {
+        return;
+    };
+    let mut rng = seeded();
+    for round in 0..volume("SOAK_SERIALIZABLE", 3) {
+        let ann = cheap::person(&app, &format!("ann{round}@example.com"), &mut rng).await;
+        let new = format!("ann{round}@new.example");
+        let activate = app.activate_link(&ann, &new).await;
+        let body = serde_json::json!({ "token": activate }).to_string();
+        let answers = at_once(16, |_| {
+            let path = format!("{}/v1/email-change/activate", app.url);
+            let request = app
+                .http
+                .post(path)
+                .header("Content-Type", "application/json")
+                .body(body.clone());
+            async move { Answer::read(request.send().await.expect("an answer")).await }
+        })
+        .await;
+        let count = |what: &str| {
+            answers
+                .iter()
+                .filter(|answer| answer.json["status"] == what)
+                .count()
+        };
+        let refused = answers
+            .iter()
+            .filter(|answer| answer.json["code"] == "database_unavailable")
+            .count();
+        assert_eq!(
+            count("activated") + count("already_active") + refused,
+            16,
+            "{answers:?}"
+        );
+        assert_eq!(count("activated"), 1);
+        assert_eq!(
+            app.activate(&activate).await.ok(200)["status"],
+            "already_active"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_only_postgres_is_a_503_and_nothing_more() {
+    let Some((cluster, app)) = on_a_cluster(&[]).await else {
+        return;
+    };
+    let ann = cheap::person(&app, "ann@example.com", &mut seeded()).await;
+    let activate = app.activate_link(&ann, "ann@new.example").await;
+    let before = app.state().await;
+    // As after a failover to a replica that is still one.
+    cluster.configure("default_transaction_read_only = on\n");
+    cluster.reload();
+    let began = Instant::now();
+    while app.activate(&activate).await.status != 503 {
+        assert!(began.elapsed() < RECOVERY, "it is read-only by now");
+    }
+    app.activate(&activate)
+        .await
+        .problem(503, "database_unavailable");
+    assert_eq!(app.state().await, before);
+    assert_eq!(app.state_of(&activate).await, "usable");
+    cluster.configure("default_transaction_read_only = off\n");
+    cluster.reload();
+    let began = Instant::now();
+    while app.activate(&activate).await.status != 200 {
+        assert!(began.elapsed() < RECOVERY, "it is writable again");
+    }
+    assert_eq!(app.email_of(&ann).await, "ann@new.example");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_free_connection_everybody_is_told_in_time() {
+    let Some(app) = TestApp::on(Engine::Postgres, Options::default()).await else {
+        return;
+    };
+    let ann = cheap::person(&app, "ann@example.com", &mut seeded()).await;
+    let activate = app.activate_link(&ann, "ann@new.example").await;
+    let pool = app.database.pool.get_postgres_connection_pool().clone();
+    let held = join_all((0..10).map(|_| pool.acquire())).await;
+    assert!(held.iter().all(Result::is_ok));
+    let began = Instant::now();
+    let refused = join_all((0..20).map(|_| app.activate(&activate))).await;
+    for answer in refused {
+        answer.problem(503, "database_unavailable");
+    }
+    assert!(began.elapsed() < LONGEST, "{:?}", began.elapsed());
+    drop(held);
+    app.activate(&activate).await.ok(200);
+    app.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_sqlite_file_is_a_503_in_time_and_writes_nothing_later() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    let ann = cheap::person(&app, "ann@example.com", &mut seeded()).await;
+    let activate = app.activate_link(&ann, "ann@new.example").await;
+    let before = app.state().await;
+    let other = database::at(Engine::Sqlite, app.database.url.clone()).await;
+    let mut lock = other
+        .pool
+        .get_sqlite_connection_pool()
+        .acquire()
+        .await
+        .expect("a connection");
+    sea_orm::sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut *lock)
+        .await
+        .expect("locked");
+    let began = Instant::now();
+    let refused = join_all((0..4).map(|_| app.activate(&activate))).await;
+    for answer in refused {
+        answer.problem(503, "database_unavailable");
+    }
+    assert!(began.elapsed() < LONGEST, "{:?}", began.elapsed());
+    assert_eq!(app.state_of(&activate).await, "usable", "reading goes on");
+    sea_orm::sqlx::query("ROLLBACK")
+        .execute(&mut *lock)
+        .await
+        .expect("unlocked");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        app.state().await,
+        before,
+        "nothing is written once the caller was told no"
+    );
+    app.activate(&activate).await.ok(200);
+    app.close().await;
+}
+
+/// The real binary, which may write no file over a few KiB; then the same without that bound.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_under_sqlite_is_a_503_and_the_same_link_works_once_there_is_room() {
+    let (mut deployment, mut rng) = (Deployment::on_sqlite().await, seeded());
+    deployment.add("ann@example.com", &mut rng).await;
+    deployment
+        .database
+        .pool
+        .execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")
+        .await
+        .expect("a checkpoint");
+    // In units of 512 bytes; a write past it fails, as the signal that would end it is ignored.
+    deployment.shell.wrap("trap '' XFSZ; ulimit -f 96;");
+    let full = deployment.shell.start("serve").await;
+    let access = sign_in(&full, "ann@example.com").await;
+    request(&full, &access).await.ok(202);
+    let cancel = deployment
+        .await_link("cancel-email-change", "ann@example.com")
+        .await;
+    let mut refused = None;
+    for _ in 0..200 {
+        let answer = show(&full, "cancel", &cancel, "").await;
+        if !answer.status.is_success() {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("the disk is full at last");
+    refused.problem(503, "database_unavailable");
+    assert!(refused.retry_after() > 0);
+    assert_eq!(state_of(&full, &cancel).await, "usable", "reading goes on");
+    full.end("KILL").await;
+    deployment.shell.wrap("");
+    let roomy = deployment.shell.start("serve").await;
+    show(&roomy, "cancel", &cancel, "").await.ok(200);
+    roomy.end("TERM").await;
+    deployment.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_only_sqlite_file_is_a_503_and_nothing_more() {
+    let (mut deployment, mut rng) = (Deployment::on_sqlite().await, seeded());
+    deployment.add("ann@example.com", &mut rng).await;
+    let writes = deployment.shell.start("serve").await;
+    let access = sign_in(&writes, "ann@example.com").await;
+    request(&writes, &access).await.ok(202);
+    let cancel = deployment
+        .await_link("cancel-email-change", "ann@example.com")
+        .await;
+    deployment.shell.set(
+        "READDRESS_DATABASE_URL",
+        &format!("{}?mode=ro", deployment.database.url),
+    );
+    let reads = deployment.shell.start("serve").await;
+    show(&reads, "cancel", &cancel, "")
+        .await
+        .problem(503, "database_unavailable");
+    assert_eq!(state_of(&reads, &cancel).await, "usable");
+    show(&writes, "cancel", &cancel, "").await.ok(200);
+    reads.end("TERM").await;
+    writes.end("TERM").await;
+    deployment.close().await;
+}

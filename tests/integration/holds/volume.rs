@@ -1,0 +1,38 @@
+//! How much of a test is run, from which seed, and what it has to show for it.
+
+use std::fmt::Arguments;
+
+/// How often: `little` in `cargo test`, or what `scripts/soak` says in that variable.
+pub fn volume(variable: &str, little: usize) -> usize {
+    std::env::var(variable).map_or(little, |often| {
+        often
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number"))
+    })
+}
+
+/// Random as far as the test is concerned, and the same again when it is run again: `SOAK_SEED`
+/// makes it another.
+pub fn seeded() -> fastrand::Rng {
+    fastrand::Rng::with_seed(volume("SOAK_SEED", 20_270_115) as u64)
+}
+
+/// One line for `scripts/soak`.
+pub fn figure(said: Arguments<'_>) {
+    println!("figure: {said}");
+}
+
+/// The memory of a process (`self` is this one), in KiB; nothing where there is no `/proc`.
+pub fn resident_kib(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// The processor time of a process so far, in milliseconds (proc(5): fields 14 and 15, in hundredths
+/// of a second).
+pub fn cpu_ms(process: &str) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some((fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?) * 10)
+}
