@@ -70,7 +70,7 @@ impl Deployment {
 
     pub async fn add_with(&self, email: &str, hash: &str) {
         let address = EmailAddress::parse(email).expect("an address");
-        let added = users.add(&address, hash, Deadline::of_request()).await;
+        let added = self.users.add(&address, hash, Deadline::of_request()).await;
         assert!(added.expect("a database"), "{email} is new");
     }
 

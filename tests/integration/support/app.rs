@@ -14,7 +14,7 @@ use readdress::email_change::mail::LinkTemplates;
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
 use readdress::mailer::{Authorities, Mailer, Smtp};
-use readdress::password::{self, Password};
+use readdress::password::{self, Checker, Password};
 use readdress::server;
 use readdress::users::{Layout, Users};
 use reqwest::Method;
