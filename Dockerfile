@@ -11,7 +11,8 @@ COPY openapi openapi
 COPY clients/typescript clients/typescript
 COPY web web
 COPY scripts/build-web scripts/build-web
-RUN scripts/build-web
+# CI=true: without pages there is no image.
+RUN CI=true scripts/build-web
 
 # The build image brings the version that rust-toolchain.toml pins. That file stays outside: it also
 # asks for clippy and rustfmt, which the build does not need and would have to download.

@@ -33,7 +33,7 @@ mod stop {
         let number = PASSED.fetch_add(1, Ordering::SeqCst) + 1;
         if *STOP_AT == Some(number) {
             tracing::warn!(number, "stopped at a boundary");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

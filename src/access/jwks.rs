@@ -128,11 +128,10 @@ impl Jwks {
                 });
                 let _ = deadline.bound(fetch).await;
             }
-            Ok(_) => {}
             Err(_) if wait_for_others => {
                 let _ = deadline.bound(self.0.fetching.lock()).await;
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
 

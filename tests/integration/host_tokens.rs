@@ -1,5 +1,5 @@
 //! Access tokens of the host application, made by the libraries of their issuers
-//! (tests/vectors/make_tokens.py). What each claim may be is tested beside the code; here is what it
+//! (`tests/vectors/make_tokens.py`). What each claim may be is tested beside the code; here is what it
 //! means for a caller, and what a host that publishes its keys can do to us.
 
 use std::time::{Duration, Instant};
@@ -211,7 +211,7 @@ async fn a_new_key_is_found_and_strangers_make_us_ask_once_a_minute_at_most() {
     }
     assert_eq!(server.requests(), 1, "the set is a minute old at most");
     // The kid of one key with the algorithm of another asks nobody.
-    app.clock.advance(Duration::from_secs(60));
+    app.clock.advance(Duration::from_mins(1));
     let mut mixed = forge::open(&jose("RS256-2026"));
     mixed.header["kid"] = json!("ES256-2026");
     app.me(&mixed.sign(b""))
@@ -240,7 +240,7 @@ async fn many_who_ask_for_a_new_key_at_once_are_all_let_in_by_one_fetch() {
     let app = TestApp::on_sqlite(with_set(&server)).await;
     add_host_user(&app).await;
     app.me(&jose("RS256-2026")).await.ok(200);
-    app.clock.advance(Duration::from_secs(60));
+    app.clock.advance(Duration::from_mins(1));
     server.serve(Serves::Late(Duration::from_millis(300), set(1)));
     let (http, url) = (app.http.clone(), format!("{}/v1/me", app.url));
     let statuses = at_once(16, |_| {
@@ -333,10 +333,7 @@ async fn without_any_set_a_token_cannot_be_judged_and_soon_is() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_url_keeps_one_caller_waiting_three_seconds_and_nobody_else() {
-    for slow in [
-        Serves::Stalls,
-        Serves::Late(Duration::from_secs(60), set(1)),
-    ] {
+    for slow in [Serves::Stalls, Serves::Late(Duration::from_mins(1), set(1))] {
         let server = KeyServer::start(Serves::Set(set(0))).await;
         let app = TestApp::on_sqlite(with_set(&server)).await;
         add_host_user(&app).await;

@@ -25,7 +25,7 @@ story! {
     }
 }
 
-/// Of the plain password, as other software has stored it (tests/vectors/make_passwords.py).
+/// Of the plain password, as other software has stored it (`tests/vectors/make_passwords.py`).
 fn stored_elsewhere() -> Vec<String> {
     let vectors: serde_json::Value =
         serde_json::from_str(include_str!("../vectors/passwords.json")).expect("vectors");

@@ -1,4 +1,4 @@
-//! Against tokens that were made by the libraries of their issuers (tests/vectors/make_tokens.py).
+//! Against tokens that were made by the libraries of their issuers (`tests/vectors/make_tokens.py`).
 
 use std::collections::BTreeMap;
 

@@ -100,6 +100,10 @@ async fn mails_get_through_to_servers_with_tls_a_login_and_an_authority_of_their
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a list of servers, each with what is wrong with it"
+)]
 async fn what_is_wrong_with_a_mail_server_is_told_apart() {
     let mut fresh = configured().await;
     let unknown = Authority::new("Another Authority");

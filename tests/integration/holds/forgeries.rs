@@ -5,6 +5,11 @@
 //! edited *text*; genuine, but shown at another *door*. What only a holder of our keys could make,
 //! and what is then right (another `new_email` in an activate link, say), is none of them.
 
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "an integer claim written as a float is what is wanted; its last digits are not"
+)]
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use fastrand::Rng;

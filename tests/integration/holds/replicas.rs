@@ -58,7 +58,7 @@ impl Sabotage {
 pub struct Replicas {
     pub app: TestApp,
     pub urls: Vec<String>,
-    replicas: Vec<Replica>,
+    others: Vec<Replica>,
     pub rng: Rng,
     round: usize,
     sabotage: Sabotage,
@@ -83,7 +83,7 @@ impl Replicas {
         Some(Self {
             app,
             urls,
-            replicas,
+            others: replicas,
             rng: seeded(),
             round: 0,
             sabotage,
@@ -97,7 +97,7 @@ impl Replicas {
     }
 
     pub async fn close(self) {
-        drop(self.replicas);
+        drop(self.others);
         self.app.close().await;
     }
 

@@ -1,5 +1,11 @@
 //! Whether two sets of times can be told apart.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::float_cmp,
+    reason = "counts of a few thousand, and times that are the same number or are not"
+)]
+
 /// The chance that a classifier which knows nothing but the time tells one of the first set from one
 /// of the second: the area under its ROC curve. One half is guessing.
 #[derive(Clone, Copy, Debug)]
@@ -9,7 +15,7 @@ pub struct Auc {
     pub bound: f64,
 }
 
-/// By the rank sum of Mann and Whitney; the standard error by Hanley and McNeil (Radiology 143, 1982).
+/// By the rank sum of Mann and Whitney; the standard error by Hanley and `McNeil` (Radiology 143, 1982).
 pub fn auc(first: &[f64], second: &[f64]) -> Auc {
     let mut all: Vec<(f64, bool)> = first
         .iter()
@@ -25,7 +31,7 @@ pub fn auc(first: &[f64], second: &[f64]) -> Auc {
             .take_while(|(time, _)| *time == all[at].0)
             .count();
         // Equal times share the mean of their ranks.
-        let rank = at as f64 + (ties as f64 + 1.0) / 2.0;
+        let rank = f64::midpoint((at + 1) as f64, (at + ties) as f64);
         ranks += rank
             * all[at..at + ties]
                 .iter()

@@ -30,7 +30,7 @@ impl Authority {
 
     /// TLS as the server `name`, with a certificate that this authority has signed.
     pub fn server(&self, name: &str) -> TlsAcceptor {
-        self.sign(certificate(name))
+        self.sign(&certificate(name))
     }
 
     /// The same, with a certificate of the year 2020.
@@ -38,7 +38,7 @@ impl Authority {
         let mut params = certificate(name);
         params.not_before = date_time_ymd(2020, 1, 1);
         params.not_after = date_time_ymd(2020, 12, 31);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// The same, with a certificate of the year 2999.
@@ -46,17 +46,17 @@ impl Authority {
         let mut params = certificate(name);
         params.not_before = date_time_ymd(2999, 1, 1);
         params.not_after = date_time_ymd(2999, 12, 31);
-        self.sign(params)
+        self.sign(&params)
     }
 
     /// The same, with a certificate that may itself sign others.
     pub fn as_authority(&self, name: &str) -> TlsAcceptor {
         let mut params = certificate(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> TlsAcceptor {
+    fn sign(&self, params: &CertificateParams) -> TlsAcceptor {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
