@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-client test-browser test-contract test-django image-test soak lint format openapi bench clean
+.PHONY: help run test test-service test-holds test-client test-browser test-contract test-django image-test soak lint format openapi bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,7 +20,12 @@ test: test-service test-client test-browser test-contract test-django ## Run eve
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
 	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
-	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace
+	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace -- --skip holds::
+
+test-holds: ## Test abuse, faults, crashes and races, a small volume of each (make soak: in full)
+	@scripts/needs cargo
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
+	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --test integration -- holds::
 
 test-client: ## Test the TypeScript client and the pages
 	@scripts/client-test
