@@ -38,6 +38,8 @@ export async function followMail(page, service, subject) {
   await arriveAt(page, subject);
   // The mail is in a frame without scripts, which a test cannot reach into: with the keyboard, as a
   // person can.
+  // With its frame: before that, the keys go nowhere.
+  await page.waitForLoadState('load');
   const opened = page.context().waitForEvent('page');
   await page.locator('iframe').focus();
   await page.keyboard.press('Tab');
