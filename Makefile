@@ -19,12 +19,12 @@ test: test-service test-client test-browser test-contract test-django ## Run eve
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace
 
 test-holds: ## Of those, abuse, faults, crashes and races alone (make soak: in full volume)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --test integration -- holds::
 
 test-client: ## Test the TypeScript client and the pages

@@ -21,5 +21,7 @@ mod model;
 mod pipe;
 mod races;
 mod replicas;
+mod rollout;
+mod rotations;
 mod statistics;
 mod volume;
