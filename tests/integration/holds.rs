@@ -20,6 +20,7 @@ mod mail_faults;
 mod model;
 mod pipe;
 mod races;
+mod releases;
 mod replicas;
 mod rollout;
 mod rotations;

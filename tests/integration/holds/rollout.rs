@@ -1,6 +1,6 @@
 //! A rollout: three processes behind a proxy are replaced, one after the other, and nobody notices.
 //!
-//! The proxy is HAProxy as operators set it up: a connection a request, and another server is tried
+//! The proxy is `HAProxy` as operators set it up: a connection a request, and another server is tried
 //! only if the first could not be connected to. What was sent to a server is never sent again, so
 //! a server that drops a connection it was given is noticed.
 
@@ -197,7 +197,7 @@ async fn ask(url: &str, request: &str) -> Result<(), String> {
     }
 }
 
-/// HAProxy, where it is installed; CI has it.
+/// `HAProxy`, where it is installed; CI has it.
 fn haproxy() -> Option<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
     let found = std::env::split_paths(&path)
