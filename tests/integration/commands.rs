@@ -6,6 +6,7 @@ mod dev;
 mod mail_server;
 mod pages;
 mod serve;
+mod set_email;
 mod variables;
 
 use std::collections::BTreeSet;

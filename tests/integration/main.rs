@@ -25,6 +25,7 @@ mod mails;
 mod request;
 mod rotation;
 mod session;
+mod set_by_operator;
 mod tables;
 mod undo;
 mod wire;
