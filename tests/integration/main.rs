@@ -26,6 +26,7 @@ mod request;
 mod rotation;
 mod session;
 mod set_by_operator;
+mod statements;
 mod tables;
 mod undo;
 mod wire;
