@@ -7,6 +7,7 @@ mod mail_server;
 mod pages;
 mod serve;
 mod set_email;
+mod standby;
 mod variables;
 
 use std::collections::BTreeSet;
