@@ -3,6 +3,7 @@
 mod addresses;
 mod ids;
 mod missing_columns;
+mod presets;
 mod set_by_operator;
 
 use readdress::password::{self, Password};
