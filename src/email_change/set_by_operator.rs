@@ -197,7 +197,8 @@ impl Operator {
             .letters
             .set_by_operator(&old.email, self.clock.seconds());
         let to_new = self.letters.changed(order.to.as_str());
-        let (told_old, told_new) = tokio::join!(self.send(to_old), self.send(to_new));
+        let (told_old, told_new) =
+            tokio::join!(Box::pin(self.send(to_old)), Box::pin(self.send(to_new)));
         let untold = [("old", told_old), ("new", told_new)];
         SetByOperator {
             untold: untold
