@@ -80,6 +80,20 @@ pub struct Production {
     pub sender: Sender,
 }
 
+/// What a command needs that only sends mails.
+pub struct MailSettings {
+    /// Where the application is, without a trailing slash.
+    pub app_url: String,
+    /// Where each link leads.
+    pub links: LinkTemplates,
+    /// The mail server.
+    pub smtp: SmtpUrl,
+    /// Who may vouch for it.
+    pub authorities: Authorities,
+    /// Who the mails are from.
+    pub sender: Sender,
+}
+
 /// Where the users are.
 pub struct DatabaseSettings {
     /// The URL; it may hold a password.
@@ -147,6 +161,23 @@ impl Production {
             smtp: smtp?,
             authorities: authorities?,
             smtp_connections,
+            sender: sender?,
+        })
+    }
+}
+
+impl MailSettings {
+    /// Reads what mails are made of and sent with. `None` if anything is missing or wrong: the
+    /// reader says what.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        let app_url = app_url(reader);
+        let links = app_url.as_deref().map(|url| link_templates(reader, url));
+        let (smtp, authorities, sender) = (smtp(reader), authorities(reader), sender(reader));
+        Some(Self {
+            app_url: app_url?,
+            links: links?,
+            smtp: smtp?,
+            authorities: authorities?,
             sender: sender?,
         })
     }

@@ -3,7 +3,8 @@
 //! The story, a file a step: [`request`](request) mails a link to the current address;
 //! [`confirm`](confirm) takes the new address and mails a link there; [`activate`](activate) puts
 //! it in place; [`cancel`](cancel) stops it; [`undo`](undo) takes it back; [`inspect`](inspect)
-//! says what a link is for. Nothing here knows HTTP.
+//! says what a link is for. Beside it stands what an operator does by hand
+//! ([`set_by_operator`](set_by_operator)). Nothing here knows HTTP.
 //!
 //! Mail first, write second: each mail names a state that exists only once the guarded write after
 //! it wins, so a mail without its write is inert, and a failed delivery loses nothing.
@@ -16,6 +17,7 @@ pub mod link;
 pub mod links;
 pub mod mail;
 pub mod request;
+pub mod set_by_operator;
 pub mod undo;
 
 use std::future::Future;

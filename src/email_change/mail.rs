@@ -82,7 +82,7 @@ macro_rules! embedded {
     };
 }
 
-const TEMPLATES: [(&str, &str); 16] = embedded![
+const TEMPLATES: [(&str, &str); 18] = embedded![
     "layout.html",
     "button.html",
     "confirm.txt",
@@ -99,6 +99,8 @@ const TEMPLATES: [(&str, &str); 16] = embedded![
     "cancelled.html",
     "undone.txt",
     "undone.html",
+    "set_by_operator.txt",
+    "set_by_operator.html",
 ];
 
 impl Letters {
@@ -243,6 +245,19 @@ impl Letters {
     /// [`TemplateError`].
     pub fn undone(&self, to: &str) -> Result<Mail, TemplateError> {
         self.render("undone", to, context! {})
+    }
+
+    /// To the old address, after an operator replaced it.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn set_by_operator(&self, to: &str, at: i64) -> Result<Mail, TemplateError> {
+        self.render(
+            "set_by_operator",
+            to,
+            context! { changed => for_people(at) },
+        )
     }
 
     fn render(&self, name: &str, to: &str, facts: Value) -> Result<Mail, TemplateError> {

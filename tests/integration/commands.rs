@@ -6,6 +6,8 @@ mod dev;
 mod mail_server;
 mod pages;
 mod serve;
+mod set_email;
+mod standby;
 mod variables;
 
 use std::collections::BTreeSet;

@@ -5,7 +5,6 @@
 //! little of each, from a fixed seed; `scripts/soak` runs all of it and prints what it measured.
 
 mod cheap;
-mod cluster;
 mod crashes;
 mod database_faults;
 mod deployment;

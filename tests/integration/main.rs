@@ -25,6 +25,8 @@ mod mails;
 mod request;
 mod rotation;
 mod session;
+mod set_by_operator;
+mod statements;
 mod tables;
 mod undo;
 mod wire;

@@ -10,7 +10,10 @@ use readdress::deadline::Deadline;
 use readdress::email_address::EmailAddress;
 use readdress::email_change::EmailChange;
 use readdress::email_change::link::Lifetimes;
-use readdress::email_change::mail::LinkTemplates;
+use readdress::email_change::mail::{Letters, LinkTemplates};
+use readdress::email_change::set_by_operator::{
+    Operator, Order, Reason, SetByOperator, SetByOperatorError,
+};
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
 use readdress::mailer::{Authorities, Mailer, Smtp};
@@ -367,6 +370,29 @@ impl TestApp {
         answer
     }
 
+    // The operator.
+
+    /// What `readdress user set-email` works with.
+    pub fn operator(&self) -> Operator {
+        let links = LinkTemplates::below(APP_URL);
+        Operator {
+            users: self.users.clone(),
+            letters: Letters::new("app.example.com".to_owned(), links).expect("templates"),
+            mailer: mailer(&self.smtp, &self.clock),
+            clock: self.clock.clone(),
+        }
+    }
+
+    pub async fn set_email(
+        &self,
+        from: &str,
+        to: &str,
+    ) -> Result<SetByOperator, SetByOperatorError> {
+        self.operator()
+            .set_email(&order(None, Some(from), to))
+            .await
+    }
+
     // The story so far.
 
     /// A confirm link, fresh from the current mailbox.
@@ -427,7 +453,7 @@ struct Served {
     server: JoinHandle<()>,
 }
 
-async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock) -> Served {
+fn mailer(smtp: &SmtpSink, clock: &Clock) -> Mailer {
     let sender = "Accounts <accounts@app.example.com>"
         .parse()
         .expect("a sender");
@@ -436,6 +462,21 @@ async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock)
         Authorities::default(),
         4,
     );
+    Mailer::smtp(smtp, sender, clock.clone())
+}
+
+/// What an operator types.
+pub fn order(id: Option<&str>, from: Option<&str>, to: &str) -> Order {
+    Order {
+        id: id.map(ToOwned::to_owned),
+        from: from.map(ToOwned::to_owned),
+        to: EmailAddress::parse(to).expect("an address"),
+        reason: Reason::parse("ticket 4711").expect("a reason"),
+        by: "operator".to_owned(),
+    }
+}
+
+async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock) -> Served {
     let app = App::build(Blueprint {
         clock: clock.clone(),
         keys: KeyRing::parse(&options.keys).expect("keys"),
@@ -451,7 +492,7 @@ async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock)
         password_threads: options.password_threads,
         passwords: Checker::default(),
         users: users.clone(),
-        mailer: Mailer::smtp(smtp, sender, clock.clone()),
+        mailer: mailer(smtp, clock),
     })
     .expect("a service");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
