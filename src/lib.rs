@@ -35,6 +35,7 @@ pub mod email_change;
 pub mod finding;
 pub mod jwt;
 pub mod keys;
+pub mod language;
 pub mod limits;
 pub mod mailer;
 pub mod password;

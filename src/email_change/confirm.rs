@@ -104,10 +104,9 @@ impl EmailChange {
             .issue_activate(&user, next_nonce, &new_email, link.issued_at());
         let expires_at = activate.expires_at;
         let mail = if owner.is_some_and(|owner| owner != user.id) {
-            self.letters.taken(&new_email, self.circumstances(caller))
+            self.letter(caller).taken(&new_email, self.circumstances(caller))
         } else {
-            self.letters
-                .activate(&new_email, &user.email, &activate.token, expires_at)
+            self.letter(caller).activate(&new_email, &user.email, &activate.token, expires_at)
         }
         .map_err(Defect::from)?;
 

@@ -53,9 +53,7 @@ impl EmailChange {
             .users
             .keep_nonce()
             .then(|| self.links.issue_cancel(user));
-        let mail = self
-            .letters
-            .confirm(
+        let mail = self.letter(caller).confirm(
                 &user.email,
                 &confirm.token,
                 confirm.expires_at,

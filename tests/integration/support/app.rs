@@ -10,7 +10,7 @@ use readdress::deadline::Deadline;
 use readdress::email_address::EmailAddress;
 use readdress::email_change::EmailChange;
 use readdress::email_change::link::Lifetimes;
-use readdress::email_change::mail::LinkTemplates;
+use readdress::email_change::mail::{LinkTemplates, Look};
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
 use readdress::mailer::{Authorities, Mailer, Smtp};
@@ -44,6 +44,7 @@ pub struct Options {
     pub host_tokens: Option<(HostTokenKeys, HostTokenRules)>,
     pub password_threads: usize,
     pub server: server::Settings,
+    pub look: Look,
 }
 
 impl Default for Options {
@@ -69,6 +70,7 @@ impl Default for Options {
                 cors_origins: vec![],
                 max_connections: 500,
             },
+            look: Look::default(),
         }
     }
 }
@@ -441,6 +443,7 @@ async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock)
         keys: KeyRing::parse(&options.keys).expect("keys"),
         app_url: APP_URL.to_owned(),
         links: LinkTemplates::below(APP_URL),
+        look: options.look.clone(),
         lifetimes: options.lifetimes,
         access_lifetime: Duration::from_mins(15),
         sign_in: options.sign_in,

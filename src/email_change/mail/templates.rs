@@ -1,0 +1,315 @@
+//! The templates of every language, ready to be rendered.
+//!
+//! A language is an environment of its own: what languages share, what is built in, and what a
+//! folder puts in their place, each by its bare name. So `layout.html` is the folder's for this
+//! language, or the folder's for all, or ours.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use super::built_in::{BuiltIn, COMMON, LANGUAGES, MAILS, PHRASES, SHARED};
+use super::folder::{self, File, Found};
+use crate::clock::utc;
+use crate::language::{Language, Languages, Tag};
+
+/// What is wrong with a template, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateError {
+    /// Its path, or `built-in` and its name.
+    pub file: String,
+    /// From 1, if it is known.
+    pub line: Option<usize>,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+impl std::error::Error for TemplateError {}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+/// What stands in every mail.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) product: String,
+    pub(super) support: Option<String>,
+    pub(super) logo: String,
+}
+
+/// A rendered mail.
+pub(super) struct Rendered {
+    pub(super) subject: String,
+    pub(super) text: String,
+    pub(super) html: String,
+}
+
+/// All templates.
+pub(super) struct Templates {
+    pub(super) languages: Languages,
+    sets: Vec<Set>,
+}
+
+/// The templates of one language.
+struct Set {
+    environment: Environment<'static>,
+    /// The path behind each name.
+    origins: BTreeMap<String, String>,
+    /// What every mail of this language can say.
+    common: Value,
+}
+
+impl Templates {
+    /// Those that are built in, and those of the folder in their place.
+    pub(super) fn read(folder: Option<&Path>, facts: &Facts) -> Result<Self, Vec<TemplateError>> {
+        let Found {
+            shared,
+            mut languages,
+            mut errors,
+            ..
+        } = folder.map(folder::read).unwrap_or_default();
+        let mut tags = Vec::new();
+        let mut sets = Vec::new();
+        let mut add = |tag: &str, set: Set| {
+            tags.push(tag.to_owned());
+            sets.push(set);
+        };
+        for language in LANGUAGES {
+            let tag = Tag::parse(language.tag);
+            let place = languages
+                .iter()
+                .position(|(other, ..)| tag.as_ref().is_some_and(|tag| tag.is(other)));
+            let own = place.map_or_else(Vec::new, |place| languages.remove(place).2);
+            let files = built_in(language).chain(copied(&shared)).chain(own);
+            add(language.tag, Set::of(language.tag, files, facts, &mut errors));
+        }
+        for (tag, path, own) in languages {
+            let missing = folder::of_language().filter(|name| own.iter().all(|own| own.name != *name));
+            let missing = folder::list(missing);
+            if !missing.is_empty() {
+                errors.push(TemplateError {
+                    file: path,
+                    line: None,
+                    problem: format!(
+                        "is of a language that is not built in, which needs every file: {missing} not there"
+                    ),
+                });
+                continue;
+            }
+            let ours = SHARED.iter().map(|(name, text)| embedded("", name, text));
+            let files = ours.chain(copied(&shared)).chain(own);
+            add(tag.as_written(), Set::of(tag.as_written(), files, facts, &mut errors));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let others = tags.iter().skip(1).map(String::as_str);
+        Ok(Self {
+            languages: Languages::new(others),
+            sets,
+        })
+    }
+
+    /// Renders one mail.
+    pub(super) fn render(
+        &self,
+        language: Language,
+        name: &str,
+        facts: Value,
+    ) -> Result<Rendered, TemplateError> {
+        let set = self.set(language);
+        let facts = context! { ..facts, ..set.common.clone() };
+        let source = format!("{name}.txt");
+        let text = set.render(&source, &facts)?;
+        // The first line of a text template is its subject.
+        let (subject, text) = text
+            .strip_prefix("Subject: ")
+            .and_then(|text| text.split_once("\n\n"))
+            .filter(|(subject, _)| !subject.trim().is_empty() && !subject.contains(char::is_control))
+            .ok_or_else(|| TemplateError {
+                file: set.origin(&source),
+                line: Some(1),
+                problem: "must be `Subject: ` and the subject, and the line after it empty".to_owned(),
+            })?;
+        Ok(Rendered {
+            subject: subject.trim().to_owned(),
+            text: text.to_owned(),
+            html: set.render(&format!("{name}.html"), &facts)?,
+        })
+    }
+
+    /// A time as people write it in that language, in UTC.
+    pub(super) fn date(&self, language: Language, seconds: i64) -> Result<String, TemplateError> {
+        let at = utc(seconds);
+        let facts = context! {
+            day => at.day(),
+            month => u8::from(at.month()),
+            year => at.year(),
+            time => format!("{:02}:{:02}", at.hour(), at.minute()),
+        };
+        self.set(language).render("date.txt", &facts)
+    }
+
+    /// Where a template of that language came from.
+    pub(super) fn origin(&self, language: Language, name: &str) -> String {
+        self.set(language).origin(name)
+    }
+
+    /// Whatever a template names that it will never have, even where no mail comes by.
+    pub(super) fn unknown_names(&self) -> Vec<TemplateError> {
+        self.sets.iter().flat_map(Set::unknown_names).collect()
+    }
+
+    fn set(&self, language: Language) -> &Set {
+        // A language is given out by `languages`, which has as many.
+        &self.sets[language.index()]
+    }
+}
+
+impl Set {
+    /// Of files with the same name, the last one counts.
+    fn of(
+        tag: &str,
+        files: impl Iterator<Item = File>,
+        facts: &Facts,
+        errors: &mut Vec<TemplateError>,
+    ) -> Self {
+        let mut set = Self {
+            environment: environment(),
+            origins: BTreeMap::new(),
+            common: Value::UNDEFINED,
+        };
+        let files: BTreeMap<String, (String, String)> = files
+            .map(|file| (file.name, (file.origin, file.text)))
+            .collect();
+        let before = errors.len();
+        for (name, (origin, text)) in files {
+            set.origins.insert(name.clone(), origin);
+            if let Err(error) = set.environment.add_template_owned(name, text) {
+                errors.push(set.said(&error));
+            }
+        }
+        let phrases = context! { product => facts.product, support => facts.support };
+        let mut phrase = |name: &str| match set.render(name, &phrases) {
+            Ok(text) => text,
+            Err(error) => {
+                // One that cannot be parsed has been complained about.
+                if errors.len() == before {
+                    errors.push(error);
+                }
+                String::new()
+            }
+        };
+        set.common = context! {
+            product => facts.product,
+            support => facts.support,
+            logo => facts.logo,
+            language => tag,
+            footer => phrase("footer.txt"),
+            button_help => phrase("button.txt"),
+        };
+        set
+    }
+
+    fn render(&self, name: &str, facts: &Value) -> Result<String, TemplateError> {
+        let template = self.environment.get_template(name);
+        let rendered = template.and_then(|template| template.render(facts));
+        rendered.map_err(|error| self.said(&error))
+    }
+
+    fn origin(&self, name: &str) -> String {
+        let known = self.origins.get(name);
+        known.cloned().unwrap_or_else(|| name.to_owned())
+    }
+
+    /// The innermost cause: of an error in a file that is included, where it is in that one.
+    fn said(&self, error: &minijinja::Error) -> TemplateError {
+        let mut cause = error;
+        while let Some(inner) = std::error::Error::source(cause).and_then(|s| s.downcast_ref()) {
+            cause = inner;
+        }
+        let problem = match cause.detail() {
+            Some(detail) => format!("{}: {detail}", cause.kind()),
+            None => cause.kind().to_string(),
+        };
+        TemplateError {
+            file: self.origin(cause.name().unwrap_or_default()),
+            line: cause.line(),
+            problem,
+        }
+    }
+
+    fn unknown_names(&self) -> Vec<TemplateError> {
+        let mut errors = Vec::new();
+        for (file, template) in self.environment.templates() {
+            let Some(known) = known_names(file) else {
+                continue;
+            };
+            for name in template.undeclared_variables(false) {
+                let is_function = self.environment.globals().any(|(global, _)| global == name);
+                if !is_function && !known.contains(&name.as_str()) {
+                    let line = template.source().lines().position(|line| line.contains(&name));
+                    errors.push(TemplateError {
+                        file: self.origin(file),
+                        line: line.map(|line| line + 1),
+                        problem: format!("`{name}` is unknown here; known are {}", known.join(", ")),
+                    });
+                }
+            }
+        }
+        errors
+    }
+}
+
+/// What a template can say; `None` for parts, which say what those can that include them.
+fn known_names(file: &str) -> Option<Vec<&'static str>> {
+    let name = file.split('.').next()?;
+    if let Some(mail) = MAILS.iter().find(|mail| mail.name == name) {
+        return Some([mail.variables, COMMON].concat());
+    }
+    let phrase = PHRASES.iter().find(|phrase| file == format!("{}.txt", phrase.name))?;
+    Some(phrase.variables.to_vec())
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // A tag on a line of its own leaves no empty line. The delimiters are the usual ones.
+    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).build() {
+        environment.set_syntax(syntax);
+    }
+    environment
+}
+
+fn built_in(language: &'static BuiltIn) -> impl Iterator<Item = File> {
+    let shared = SHARED.iter().map(|(name, text)| embedded("", name, text));
+    let own = language.files.iter();
+    shared.chain(own.map(|(name, text)| embedded(language.tag, name, text)))
+}
+
+fn embedded(tag: &str, name: &str, text: &str) -> File {
+    let folder = if tag.is_empty() { "" } else { "/" };
+    File {
+        name: name.to_owned(),
+        origin: format!("built-in {tag}{folder}{name}"),
+        text: text.to_owned(),
+    }
+}
+
+fn copied(files: &[File]) -> impl Iterator<Item = File> {
+    files.iter().map(|file| File {
+        name: file.name.clone(),
+        origin: file.origin.clone(),
+        text: file.text.clone(),
+    })
+}
