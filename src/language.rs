@@ -211,9 +211,10 @@ impl Tag {
     /// The script, where it is said or known. Of Chinese it always is: who reads one form may be
     /// lost with the other.
     fn script(&self) -> Option<&str> {
-        let said = self.parts.iter().skip(1).find(|part| {
-            part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_alphabetic())
-        });
+        let said =
+            self.parts.iter().skip(1).find(|part| {
+                part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_alphabetic())
+            });
         if let Some(script) = said {
             return Some(script);
         }

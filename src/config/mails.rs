@@ -34,8 +34,15 @@ fn name(reader: &mut Reader, variable: &'static str) -> Option<String> {
         let good = text.chars().count() <= MAX_NAME && !text.chars().any(breaks_lines);
         good.then(|| text.to_owned())
     };
-    let problem = format!("is longer than {MAX_NAME} characters, or has line breaks or control characters in it");
-    reader.parsed(variable, &problem, "set it to a short text on one line", read)
+    let problem = format!(
+        "is longer than {MAX_NAME} characters, or has line breaks or control characters in it"
+    );
+    reader.parsed(
+        variable,
+        &problem,
+        "set it to a short text on one line",
+        read,
+    )
 }
 
 fn support(reader: &mut Reader) -> Option<String> {

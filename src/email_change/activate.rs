@@ -112,7 +112,9 @@ impl EmailChange {
         let when = self.circumstances(caller);
         if !self.users.keep_undo() {
             return Ok(Notice {
-                mail: self.letter(caller).changing(&user.email, &WayBack::None, when)?,
+                mail: self
+                    .letter(caller)
+                    .changing(&user.email, &WayBack::None, when)?,
                 opens: None,
             });
         }
@@ -121,12 +123,16 @@ impl EmailChange {
             .is_some_and(|opened_at| self.links.window_runs(opened_at))
         {
             return Ok(Notice {
-                mail: self.letter(caller).changing(&user.email, &WayBack::Earlier, when)?,
+                mail: self
+                    .letter(caller)
+                    .changing(&user.email, &WayBack::Earlier, when)?,
                 opens: None,
             });
         }
         let undo = self.links.issue_undo(user, link.claims().opened_at)?;
-        let mail = self.letter(caller).changing(&user.email, &WayBack::Link(undo), when)?;
+        let mail = self
+            .letter(caller)
+            .changing(&user.email, &WayBack::Link(undo), when)?;
         Ok(Notice {
             mail,
             opens: Some(link.claims().opened_at),

@@ -9,6 +9,8 @@ mod built_in;
 mod folder;
 mod proof;
 mod templates;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 

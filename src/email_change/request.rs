@@ -53,7 +53,9 @@ impl EmailChange {
             .users
             .keep_nonce()
             .then(|| self.links.issue_cancel(user));
-        let mail = self.letter(caller).confirm(
+        let mail = self
+            .letter(caller)
+            .confirm(
                 &user.email,
                 &confirm.token,
                 confirm.expires_at,

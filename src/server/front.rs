@@ -240,7 +240,12 @@ mod tests {
             .at("/broken", get(broken))
             .map_to_response()
             .boxed();
-        let front = Front::new(routes, Limits::new(quotas, &Clock::System), Languages::default(), &settings);
+        let front = Front::new(
+            routes,
+            Limits::new(quotas, &Clock::System),
+            Languages::default(),
+            &settings,
+        );
         let request = Request::builder().uri_str("/broken").finish();
         let response = front.answer(request).await;
         assert_eq!(response.status().as_u16(), 500);

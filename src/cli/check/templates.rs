@@ -9,7 +9,9 @@ pub(super) fn find(look: &Look, app_url: &str, links: LinkTemplates) -> Vec<Find
         return Vec::new();
     };
     let found = errors.0.iter().map(|error| {
-        let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
+        let line = error
+            .line
+            .map_or_else(String::new, |line| format!(", line {line}"));
         Finding::grave(
             error.to_string(),
             "this mail could not be sent as it is meant",

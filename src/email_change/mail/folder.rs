@@ -104,7 +104,10 @@ impl Found {
         self.files += 1;
         if self.files > MAX_FILES {
             if self.files == MAX_FILES + 1 {
-                self.refuse(path, format!("is one too many: at most {MAX_FILES} are read"));
+                self.refuse(
+                    path,
+                    format!("is one too many: at most {MAX_FILES} are read"),
+                );
             }
             return None;
         }
@@ -158,7 +161,8 @@ fn is_of_language(name: &str) -> bool {
 pub(super) fn of_language() -> impl Iterator<Item = String> {
     let phrases = PHRASES.iter().map(|phrase| format!("{}.txt", phrase.name));
     let mails = MAILS.iter();
-    phrases.chain(mails.flat_map(|mail| ["txt", "html"].map(|form| format!("{}.{form}", mail.name))))
+    phrases
+        .chain(mails.flat_map(|mail| ["txt", "html"].map(|form| format!("{}.{form}", mail.name))))
 }
 
 pub(super) fn list(names: impl Iterator<Item = String>) -> String {

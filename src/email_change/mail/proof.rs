@@ -54,8 +54,12 @@ pub(super) fn prove(letters: &Letters) -> Result<(), Vec<TemplateError>> {
 pub(super) fn samples(letter: &Letter<'_>) -> Vec<Sample> {
     let links = &letter.letters.links;
     let token = |kind: &str| format!("sample.{kind}.token");
-    let (confirm, activate, cancel, undo) =
-        (token("confirm"), token("activate"), token("cancel"), token("undo"));
+    let (confirm, activate, cancel, undo) = (
+        token("confirm"),
+        token("activate"),
+        token("cancel"),
+        token("undo"),
+    );
     let link = |template: &str, token: &str| with_token(template, token);
     let (confirm_link, activate_link, cancel_link, undo_link) = (
         link(&links.confirm, &confirm),
@@ -88,8 +92,16 @@ pub(super) fn samples(letter: &Letter<'_>) -> Vec<Sample> {
             letter.confirm(old, &confirm, WHEN, None, when),
             &[&confirm_link],
         ),
-        sample("changing", letter.changing(old, &way_back, when), &[&undo_link]),
-        sample("changing", letter.changing(old, &WayBack::Earlier, when), &[]),
+        sample(
+            "changing",
+            letter.changing(old, &way_back, when),
+            &[&undo_link],
+        ),
+        sample(
+            "changing",
+            letter.changing(old, &WayBack::Earlier, when),
+            &[],
+        ),
         sample("changing", letter.changing(old, &WayBack::None, when), &[]),
         sample("changed", letter.changed(old), &[]),
         sample("cancelled", letter.cancelled(old), &[]),
@@ -121,7 +133,10 @@ fn wrong_with(letters: &Letters, language: Language, sample: Sample) -> Vec<Temp
         });
     };
     if mail.subject.chars().count() > MAX_SUBJECT {
-        wrong("txt", format!("the subject is longer than {MAX_SUBJECT} characters"));
+        wrong(
+            "txt",
+            format!("the subject is longer than {MAX_SUBJECT} characters"),
+        );
     }
     for (form, body) in [("txt", &mail.text), ("html", &mail.html)] {
         if body.trim().is_empty() {
@@ -157,5 +172,9 @@ fn kind_of(link: &str) -> &'static str {
 fn has_link(html: &str, link: &str) -> bool {
     [link.to_owned(), HtmlEscape(link).to_string()]
         .iter()
-        .any(|link| ['"', '\''].iter().any(|quote| html.contains(&format!("href={quote}{link}{quote}"))))
+        .any(|link| {
+            ['"', '\'']
+                .iter()
+                .any(|quote| html.contains(&format!("href={quote}{link}{quote}")))
+        })
 }

@@ -91,10 +91,14 @@ impl Templates {
                 .position(|(other, ..)| tag.as_ref().is_some_and(|tag| tag.is(other)));
             let own = place.map_or_else(Vec::new, |place| languages.remove(place).2);
             let files = built_in(language).chain(copied(&shared)).chain(own);
-            add(language.tag, Set::of(language.tag, files, facts, &mut errors));
+            add(
+                language.tag,
+                Set::of(language.tag, files, facts, &mut errors),
+            );
         }
         for (tag, path, own) in languages {
-            let missing = folder::of_language().filter(|name| own.iter().all(|own| own.name != *name));
+            let missing =
+                folder::of_language().filter(|name| own.iter().all(|own| own.name != *name));
             let missing = folder::list(missing);
             if !missing.is_empty() {
                 errors.push(TemplateError {
@@ -108,7 +112,10 @@ impl Templates {
             }
             let ours = SHARED.iter().map(|(name, text)| embedded("", name, text));
             let files = ours.chain(copied(&shared)).chain(own);
-            add(tag.as_written(), Set::of(tag.as_written(), files, facts, &mut errors));
+            add(
+                tag.as_written(),
+                Set::of(tag.as_written(), files, facts, &mut errors),
+            );
         }
         if !errors.is_empty() {
             return Err(errors);
@@ -135,11 +142,14 @@ impl Templates {
         let (subject, text) = text
             .strip_prefix("Subject: ")
             .and_then(|text| text.split_once("\n\n"))
-            .filter(|(subject, _)| !subject.trim().is_empty() && !subject.contains(char::is_control))
+            .filter(|(subject, _)| {
+                !subject.trim().is_empty() && !subject.contains(char::is_control)
+            })
             .ok_or_else(|| TemplateError {
                 file: set.origin(&source),
                 line: Some(1),
-                problem: "must be `Subject: ` and the subject, and the line after it empty".to_owned(),
+                problem: "must be `Subject: ` and the subject, and the line after it empty"
+                    .to_owned(),
             })?;
         Ok(Rendered {
             subject: subject.trim().to_owned(),
@@ -168,6 +178,18 @@ impl Templates {
     /// Whatever a template names that it will never have, even where no mail comes by.
     pub(super) fn unknown_names(&self) -> Vec<TemplateError> {
         self.sets.iter().flat_map(Set::unknown_names).collect()
+    }
+
+    /// What a template names, and neither makes nor is given by us as a function.
+    #[cfg(test)]
+    pub(super) fn variables(
+        &self,
+        language: Language,
+        name: &str,
+    ) -> std::collections::BTreeSet<String> {
+        let template = self.set(language).environment.get_template(name);
+        let variables = template.expect("it is there").undeclared_variables(false);
+        variables.into_iter().collect()
     }
 
     fn set(&self, language: Language) -> &Set {
@@ -199,9 +221,9 @@ impl Set {
                 errors.push(set.said(&error));
             }
         }
-        let phrases = context! { product => facts.product, support => facts.support };
+        let phrases = context! { product => &facts.product, support => &facts.support };
         let mut phrase = |name: &str| match set.render(name, &phrases) {
-            Ok(text) => text,
+            Ok(text) => text.trim_end().to_owned(),
             Err(error) => {
                 // One that cannot be parsed has been complained about.
                 if errors.len() == before {
@@ -211,9 +233,9 @@ impl Set {
             }
         };
         set.common = context! {
-            product => facts.product,
-            support => facts.support,
-            logo => facts.logo,
+            product => &facts.product,
+            support => &facts.support,
+            logo => &facts.logo,
             language => tag,
             footer => phrase("footer.txt"),
             button_help => phrase("button.txt"),
@@ -258,11 +280,17 @@ impl Set {
             for name in template.undeclared_variables(false) {
                 let is_function = self.environment.globals().any(|(global, _)| global == name);
                 if !is_function && !known.contains(&name.as_str()) {
-                    let line = template.source().lines().position(|line| line.contains(&name));
+                    let line = template
+                        .source()
+                        .lines()
+                        .position(|line| line.contains(&name));
                     errors.push(TemplateError {
                         file: self.origin(file),
                         line: line.map(|line| line + 1),
-                        problem: format!("`{name}` is unknown here; known are {}", known.join(", ")),
+                        problem: format!(
+                            "`{name}` is unknown here; known are {}",
+                            known.join(", ")
+                        ),
                     });
                 }
             }
@@ -277,7 +305,9 @@ fn known_names(file: &str) -> Option<Vec<&'static str>> {
     if let Some(mail) = MAILS.iter().find(|mail| mail.name == name) {
         return Some([mail.variables, COMMON].concat());
     }
-    let phrase = PHRASES.iter().find(|phrase| file == format!("{}.txt", phrase.name))?;
+    let phrase = PHRASES
+        .iter()
+        .find(|phrase| file == format!("{}.txt", phrase.name))?;
     Some(phrase.variables.to_vec())
 }
 
