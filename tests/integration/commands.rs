@@ -6,6 +6,7 @@ mod dev;
 mod mail_server;
 mod pages;
 mod serve;
+mod templates;
 mod variables;
 
 use std::collections::BTreeSet;

@@ -20,6 +20,7 @@ mod holds;
 mod host_tokens;
 mod inspect;
 mod journeys;
+mod languages;
 mod links;
 mod mails;
 mod request;

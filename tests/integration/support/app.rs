@@ -18,6 +18,7 @@ use readdress::password::{self, Checker, Password};
 use readdress::server;
 use readdress::users::{Layout, Users};
 use reqwest::Method;
+use reqwest::header::{ACCEPT_LANGUAGE, HeaderValue};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -267,6 +268,16 @@ impl TestApp {
             .rev()
             .find(|mail| mail.to == to)
             .unwrap_or_else(|| panic!("no mail to {to}"))
+    }
+
+    /// What the browser says from now on that its user reads.
+    pub fn speak(&mut self, accept_language: &str) {
+        let value = HeaderValue::from_bytes(accept_language.as_bytes()).expect("a header");
+        self.http = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .default_headers([(ACCEPT_LANGUAGE, value)].into_iter().collect())
+            .build()
+            .expect("a client");
     }
 
     // The operations, a verb each.
