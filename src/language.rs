@@ -235,7 +235,7 @@ mod tests {
 
     const BUILT_IN: [&str; 7] = ["de", "es", "fr", "ja", "pl", "pt-BR", "zh-Hans"];
 
-    fn chosen_of<'a>(others: &[&'a str], header: &[&str]) -> String {
+    fn chosen_of(others: &[&str], header: &[&str]) -> String {
         let languages = Languages::new(others.iter().copied());
         let chosen = languages.choose(header.iter().copied());
         languages.tag(chosen).to_owned()

@@ -66,12 +66,12 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable(
         "READDRESS_PRODUCT_NAME",
-        "the host of `READDRESS_APP_URL`",
+        "the host of the application URL",
         "What the mails call the application",
     ),
     variable(
         "READDRESS_LOGO_TEXT",
-        "`READDRESS_PRODUCT_NAME`",
+        "READDRESS_PRODUCT_NAME",
         "What stands at the top of each mail's HTML",
     ),
     variable(

@@ -8,10 +8,12 @@
 mod built_in;
 mod folder;
 mod proof;
+mod set;
 mod templates;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::PathBuf;
 
 use minijinja::{Value, context};
@@ -26,9 +28,17 @@ use crate::mailer::Mail;
 use templates::{Facts, Templates};
 
 /// Everything that is wrong with the templates.
-#[derive(Debug, thiserror::Error)]
-#[error("mail templates cannot be used:{}", .0.iter().map(|error| format!("\n  {error}")).collect::<String>())]
+#[derive(Debug)]
 pub struct TemplateErrors(pub Vec<TemplateError>);
+
+impl std::error::Error for TemplateErrors {}
+
+impl fmt::Display for TemplateErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("mail templates cannot be used:")?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
+    }
+}
 
 /// How the mails look and what they call things.
 #[derive(Clone, Debug, Default)]

@@ -40,7 +40,7 @@ pub(super) fn read(folder: &Path) -> Found {
     let mut found = Found::default();
     for (name, path) in found.entries(folder) {
         if path.is_dir() {
-            found.language(name, &path);
+            found.language(&name, &path);
         } else if is_shared(&name) {
             let file = found.file(name, &path);
             found.shared.extend(file);
@@ -56,8 +56,8 @@ pub(super) fn read(folder: &Path) -> Found {
 }
 
 impl Found {
-    fn language(&mut self, name: String, path: &Path) {
-        let Some(tag) = Tag::parse(&name) else {
+    fn language(&mut self, name: &str, path: &Path) {
+        let Some(tag) = Tag::parse(name) else {
             return self.refuse(path, "is named after no language, such as de or pt-BR");
         };
         if self.languages.iter().any(|(other, ..)| other.is(&tag)) {

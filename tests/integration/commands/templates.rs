@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use readdress::email_change::mail::{COMMON, Kind, MAILS, PHRASES};
+
 use super::{Fresh, assert_good, assert_refused};
 use crate::support::smtp::SmtpSink;
 
@@ -65,4 +67,41 @@ async fn check_is_content_with_good_templates() {
     assert_good(&checked);
     assert!(checked.stdout.contains("ok    templates"), "{checked:?}");
     fresh.close().await;
+}
+
+#[test]
+fn the_page_on_mails_lists_what_each_template_can_say() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/mails.md");
+    let page = fs::read_to_string(page).expect("the page");
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let named = |cell: &str| -> Vec<String> {
+        let parts = cell.split('`').skip(1).step_by(2);
+        parts.map(ToOwned::to_owned).collect()
+    };
+    let listed = |name: &str, kind: &Kind| {
+        let row = rows.iter().find(|row| row[0] == format!("`{name}`"));
+        let row = row.unwrap_or_else(|| panic!("no line for {name}"));
+        let mut variables = named(row[2]);
+        // An example of what one looks like.
+        variables.retain(|name| !name.contains(':'));
+        assert_eq!(variables, kind.variables, "{name}");
+    };
+    for mail in MAILS {
+        listed(mail.name, mail);
+    }
+    for phrase in PHRASES {
+        listed(&format!("{}.txt", phrase.name), phrase);
+    }
+    let explained: Vec<String> = rows.iter().flat_map(|row| named(row[0])).collect();
+    let variables = MAILS.iter().flat_map(|mail| mail.variables);
+    for name in variables.chain(COMMON) {
+        assert!(
+            explained.iter().any(|other| other == name),
+            "{name} is not explained"
+        );
+    }
 }
