@@ -273,6 +273,19 @@ impl Letter<'_> {
         self.render("undone", to, context! {})
     }
 
+    /// To the old address, after an operator replaced it.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn set_by_operator(&self, to: &str, at: i64) -> Result<Mail, TemplateError> {
+        self.render(
+            "set_by_operator",
+            to,
+            context! { changed => self.date(at)? },
+        )
+    }
+
     fn date(&self, seconds: i64) -> Result<String, TemplateError> {
         self.letters.templates.date(self.language, seconds)
     }

@@ -110,4 +110,5 @@ mails! {
     "changed": [],
     "cancelled": [],
     "undone": [],
+    "set_by_operator": ["changed"],
 }

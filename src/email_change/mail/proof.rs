@@ -106,6 +106,7 @@ pub(super) fn samples(letter: &Letter<'_>) -> Vec<Sample> {
         sample("changed", letter.changed(old), &[]),
         sample("cancelled", letter.cancelled(old), &[]),
         sample("undone", letter.undone(old), &[]),
+        sample("set_by_operator", letter.set_by_operator(old, WHEN), &[]),
     ];
     if let Ok(new) = EmailAddress::parse("new@example.org") {
         samples.push(sample(
