@@ -94,6 +94,9 @@ struct SetEmail {
     /// Why, in one line without any address: it is logged
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// The language of the two mails
+    #[arg(long, value_name = "TAG", default_value = "en")]
+    language: String,
 }
 
 /// Why a command failed.

@@ -30,6 +30,7 @@ use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
+use crate::language::Language;
 use crate::limits::{Limits, Wait};
 use crate::mailer::{DeliveryError, Mail, Mailer};
 use crate::password::Password;
@@ -38,7 +39,7 @@ use crate::random::RandomError;
 use crate::users::{DatabaseError, User, Users};
 use link::LinkError;
 use links::Links;
-use mail::{Circumstances, Letters, TemplateError};
+use mail::{Circumstances, Letter, Letters, TemplateError};
 
 /// Mails that may be on their way after their steps were answered. More, and the mail server is not
 /// answering: each may keep its connection waiting for seconds.
@@ -92,6 +93,8 @@ pub struct Caller {
     pub ip: IpAddr,
     /// When the answer is due.
     pub deadline: Deadline,
+    /// What the mails of this request are written in.
+    pub language: Language,
 }
 
 /// Why a link does not do what it was asked to.
@@ -246,6 +249,11 @@ impl EmailChange {
             Ok(done) => done,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }
+    }
+
+    /// The mails, in the caller's language.
+    fn letter(&self, caller: &Caller) -> Letter<'_> {
+        self.letters.in_language(caller.language)
     }
 
     fn circumstances(&self, caller: &Caller) -> Circumstances {

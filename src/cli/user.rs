@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
 use super::{Failure, SetEmail, database_settings, open_users, start_log};
-use crate::app::{self, AppError};
+use crate::app::AppError;
 use crate::clock::Clock;
 use crate::config::{DatabaseSettings, MailSettings, Reader};
 use crate::deadline::Deadline;
@@ -56,8 +56,7 @@ pub(super) async fn set_email(typed: SetEmail) -> Result<(), Failure> {
     };
     let smtp = Smtp::new(mail.smtp, mail.authorities, SMTP_CONNECTIONS);
     let operator = Operator {
-        letters: Letters::new(app::service_name(&mail.app_url), mail.links)
-            .map_err(AppError::from)?,
+        letters: Letters::new(mail.look, &mail.app_url, mail.links).map_err(AppError::from)?,
         mailer: Mailer::smtp(smtp, mail.sender, Clock::System),
         clock: Clock::System,
         users: open_users(&database).await?,
@@ -68,6 +67,7 @@ pub(super) async fn set_email(typed: SetEmail) -> Result<(), Failure> {
         to,
         reason,
         by: who(),
+        language: typed.language,
     };
     let done = operator.set_email(&order).await?;
     println!(

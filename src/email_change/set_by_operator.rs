@@ -75,6 +75,8 @@ pub struct Order {
     pub reason: Reason,
     /// Who, in one line.
     pub by: String,
+    /// The language of the mails, as in `Accept-Language`: the operator knows whom they deal with.
+    pub language: String,
 }
 
 /// The address is in place.
@@ -193,10 +195,10 @@ impl Operator {
             user_id = %done.user_id, from = done.from, to = done.to, reason = order.reason.0, by = order.by,
             "email_change.set_by_operator"
         );
-        let to_old = self
-            .letters
-            .set_by_operator(&old.email, self.clock.seconds());
-        let to_new = self.letters.changed(order.to.as_str());
+        let language = self.letters.languages().choose([order.language.as_str()]);
+        let letter = self.letters.in_language(language);
+        let to_old = letter.set_by_operator(&old.email, self.clock.seconds());
+        let to_new = letter.changed(order.to.as_str());
         let (told_old, told_new) =
             tokio::join!(Box::pin(self.send(to_old)), Box::pin(self.send(to_new)));
         let untold = [("old", told_old), ("new", told_new)];

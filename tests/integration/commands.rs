@@ -8,6 +8,7 @@ mod pages;
 mod serve;
 mod set_email;
 mod standby;
+mod templates;
 mod variables;
 
 use std::collections::BTreeSet;

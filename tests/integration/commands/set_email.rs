@@ -1,6 +1,7 @@
 //! `readdress user set-email`: what it says, what it logs, and how scripts tell its ends apart.
 
 use super::{Fresh, assert_good, assert_refused, on_every_database};
+use crate::support::Received;
 use crate::support::app::PASSWORD;
 use crate::support::smtp::SmtpSink;
 
@@ -59,8 +60,11 @@ on_every_database! {
         }
         assert_eq!(sink.received().len(), 2, "nobody is told of what did not happen");
 
-        let by_id = fresh.shell.run(&[&WHY[..], &["--id", id, "--to", "c@new.example"]].concat()).await;
+        let by_id = fresh.shell.run(&[&WHY[..], &["--id", id, "--to", "c@new.example", "--language", "de-AT"]].concat()).await;
         assert_good(&by_id);
+        let told = sink.received();
+        let german = |mail: &Received| mail.raw.contains("Content-Language: de");
+        assert_eq!(told.iter().map(german).collect::<Vec<_>>(), [false, false, true, true]);
         fresh.shell.set("READDRESS_SMTP_URL", "smtp://127.0.0.1:1?tls=none");
         let untold = fresh.shell.run(&[&WHY[..], &["--id", id, "--to", "d@new.example"]].concat()).await;
         assert_good(&untold);

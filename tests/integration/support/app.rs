@@ -10,7 +10,7 @@ use readdress::deadline::Deadline;
 use readdress::email_address::EmailAddress;
 use readdress::email_change::EmailChange;
 use readdress::email_change::link::Lifetimes;
-use readdress::email_change::mail::{Letters, LinkTemplates};
+use readdress::email_change::mail::{Letters, LinkTemplates, Look};
 use readdress::email_change::set_by_operator::{
     Operator, Order, Reason, SetByOperator, SetByOperatorError,
 };
@@ -21,6 +21,7 @@ use readdress::password::{self, Checker, Password};
 use readdress::server;
 use readdress::users::{Layout, Users};
 use reqwest::Method;
+use reqwest::header::{ACCEPT_LANGUAGE, HeaderValue};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -47,6 +48,7 @@ pub struct Options {
     pub host_tokens: Option<(HostTokenKeys, HostTokenRules)>,
     pub password_threads: usize,
     pub server: server::Settings,
+    pub look: Look,
 }
 
 impl Default for Options {
@@ -72,6 +74,7 @@ impl Default for Options {
                 cors_origins: vec![],
                 max_connections: 500,
             },
+            look: Look::default(),
         }
     }
 }
@@ -270,6 +273,16 @@ impl TestApp {
             .unwrap_or_else(|| panic!("no mail to {to}"))
     }
 
+    /// What the browser says from now on that its user reads.
+    pub fn speak(&mut self, accept_language: &str) {
+        let value = HeaderValue::from_bytes(accept_language.as_bytes()).expect("a header");
+        self.http = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .default_headers([(ACCEPT_LANGUAGE, value)].into_iter().collect())
+            .build()
+            .expect("a client");
+    }
+
     // The operations, a verb each.
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
@@ -377,7 +390,7 @@ impl TestApp {
         let links = LinkTemplates::below(APP_URL);
         Operator {
             users: self.users.clone(),
-            letters: Letters::new("app.example.com".to_owned(), links).expect("templates"),
+            letters: Letters::new(Look::default(), APP_URL, links).expect("templates"),
             mailer: mailer(&self.smtp, &self.clock),
             clock: self.clock.clone(),
         }
@@ -473,6 +486,7 @@ pub fn order(id: Option<&str>, from: Option<&str>, to: &str) -> Order {
         to: EmailAddress::parse(to).expect("an address"),
         reason: Reason::parse("ticket 4711").expect("a reason"),
         by: "operator".to_owned(),
+        language: "en".to_owned(),
     }
 }
 
@@ -482,6 +496,7 @@ async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock)
         keys: KeyRing::parse(&options.keys).expect("keys"),
         app_url: APP_URL.to_owned(),
         links: LinkTemplates::below(APP_URL),
+        look: options.look.clone(),
         lifetimes: options.lifetimes,
         access_lifetime: Duration::from_mins(15),
         sign_in: options.sign_in,
