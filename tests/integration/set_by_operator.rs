@@ -20,7 +20,7 @@ story! {
         let notice = app.mail_to("ann@example.com");
         assert!(!notice.raw.contains("new.example"), "the lost mailbox learns nothing");
         assert!(!notice.raw.contains("token="), "and gets no link");
-        assert!(app.mail_to("ann@new.example").text.contains("Sign in with"));
+        assert!(app.mail_to("ann@new.example").text.contains("Sign in\nwith it"));
         app.sign_in("ann@example.com", PASSWORD).await.problem(401, "unauthenticated");
         assert_eq!(app.sign_in_as("ann@new.example", PASSWORD).await.id, ann.id);
     }
