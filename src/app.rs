@@ -120,7 +120,7 @@ impl App {
 }
 
 /// What people see in their address bar: the host of the application.
-fn service_name(app_url: &str) -> String {
+pub(crate) fn service_name(app_url: &str) -> String {
     let host = url::Url::parse(app_url)
         .ok()
         .and_then(|url| url.host_str().map(ToOwned::to_owned));

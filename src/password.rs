@@ -62,6 +62,12 @@ impl Checker {
         Self { common, pepper }
     }
 
+    /// The work that is done for whoever is unknown.
+    #[must_use]
+    pub fn common(&self) -> &Work {
+        &self.common
+    }
+
     /// Checks `password` against what is stored. An unknown user (`None`) and a hash that cannot be
     /// used cost the work of the common format: a wrong password of nearly everyone else.
     #[must_use]
