@@ -40,8 +40,8 @@ async fn story(engine: Engine, make: &str, look: &str, drop: &str) {
         &uuid::Uuid::now_v7().simple().to_string()[12..]
     );
     let fill = |sql: &str| -> Vec<String> {
-        sql.split(';')
-            .map(|sql| sql.replace("ROLE", &role))
+        sql.split(" | ")
+            .map(|sql| sql.replace("NAME", &role))
             .collect()
     };
     execute(&fresh.url, &fill(make)).await;
