@@ -88,7 +88,7 @@ impl Seen {
         }
         let notes = kinds.map(|(count, are)| {
             Finding::advice(
-                format!("of {}, {count} {are}", rows(self.rows)),
+                format!("some stored passwords {are} ({count} of {})", rows(self.rows)),
                 "to these people their password will be wrong here, whatever they type",
                 "let the application hash anew at their next sign-in, in a format of docs/configuration.md#password-formats",
             )
@@ -102,7 +102,7 @@ impl Seen {
         (!agrees).then(|| {
             Finding::advice(
                 format!(
-                    "of {}, {count} hold {common}; READDRESS_PASSWORD_FORMAT is {configured}",
+                    "what is stored is {common} ({count} of {}), READDRESS_PASSWORD_FORMAT is {configured}",
                     rows(self.rows)
                 ),
                 "an address without an account costs other work than one with: anybody could tell the two apart by the time",
@@ -152,7 +152,9 @@ mod tests {
             "{agrees}"
         );
         let differs = judged(&rows, "argon2id:m=19456,t=2,p=1");
-        assert!(differs.contains("note  passwords      of 5 rows, 2 hold pbkdf2_sha256:1500000"));
+        assert!(differs.contains(
+            "note  passwords      what is stored is pbkdf2_sha256:1500000 (2 of 5 rows)"
+        ));
         assert!(
             differs.contains("mend  READDRESS_PASSWORD_FORMAT=pbkdf2_sha256:1500000\n"),
             "{differs}"
