@@ -206,7 +206,7 @@ mod tests {
     }
 
     /// Marked, unknown, malformed, or beyond the caps. The last two are of a right password.
-    const UNUSABLE: [&str; 29] = [
+    const UNUSABLE: [&str; 32] = [
         "",
         "!",
         "!unusable",
@@ -232,6 +232,9 @@ mod tests {
         "scrypt$2097152$salt$8$1$d+Ql4kdrlPz15ZXjDKj7q6VY68Funmi+jDj6YWl3eoc=",
         "$argon2id$",
         "$argon2id$v=19$m=256,t=2,p=1",
+        "$argon2id$v=19$m=256,m=256,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        "$argon2id$v=19$m=256,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        "$argon2id$v=19$m=256,t=2,p=1,x=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ",
         "$argon2id$v=99$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         "$argon2id$v=19$m=1048576,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
