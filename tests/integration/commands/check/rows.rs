@@ -1,9 +1,11 @@
 //! What the rows hold, against what is configured.
 
-use readdress::users::Purpose;
+use readdress::clock::Clock;
+use readdress::users::{self, Purpose};
 use sea_orm::ConnectionTrait;
 
 use super::{Fresh, SmtpSink, assert_good, assert_refused, on_every_database};
+use crate::support::Engine;
 use crate::support::app::PASSWORD;
 use crate::support::database::connect;
 
@@ -52,5 +54,21 @@ on_every_database! {
         put(fresh, "bob", "md5$AbCdEfGh$67a1e09bb1f83f5007dc119c14d663aa").await;
         let checked = fresh.shell.run(&["check"]).await;
         assert_refused(&checked, &["FAIL  passwords", "READDRESS_USERS_PASSWORD", "ok    database"]);
+    }
+}
+
+on_every_database! {
+    async fn the_databases_clock_is_compared_with_ours(fresh) {
+        fresh.migrate().await;
+        let database = connect(&fresh.url, 1, Purpose::Look).await.expect("a database");
+        for wrong in [-1_000, 0, 1_000] {
+            let ours = Clock::manual(Clock::System.seconds() + wrong);
+            let ahead = users::clock_ahead(&database, &ours).await.expect("it answers");
+            match ahead {
+                None => assert_eq!(fresh.engine, Engine::Sqlite, "its clock is ours"),
+                Some(ahead) => assert!((ahead + wrong).abs() <= 5, "{wrong}: {ahead}"),
+            }
+        }
+        database.close().await.expect("closes");
     }
 }
