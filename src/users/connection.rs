@@ -296,10 +296,9 @@ fn refused(error: DbErr) -> ConnectError {
     match mysql_number(&error) {
         Some(number) if MYSQL_NOT_LET_IN.contains(&number) => ConnectError::NotLetIn,
         Some(MYSQL_NO_DATABASE) => ConnectError::NoDatabase,
-        Some(_) => ConnectError::Refused(error),
         None if NOT_LET_IN.contains(&code.as_str()) => ConnectError::NotLetIn,
         None if code == NO_DATABASE => ConnectError::NoDatabase,
         None if code == SQLITE_CANTOPEN => ConnectError::NoFile,
-        None => ConnectError::Refused(error),
+        _ => ConnectError::Refused(error),
     }
 }

@@ -83,3 +83,44 @@ async fn rights_that_are_missing_are_granted_by_the_line_that_is_printed_on_mari
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_can_only_be_read_is_found_without_writing_to_it() {
+    let mut fresh = Fresh::on_sqlite();
+    let sink = SmtpSink::start().await;
+    fresh.configure(&sink.url());
+    fresh.migrate().await;
+    fresh.shell.set("READDRESS_USERS_TABLE", "users");
+    let only_read = format!("{}?mode=ro", fresh.url);
+    fresh.shell.set("READDRESS_DATABASE_URL", &only_read);
+    let checked = fresh.shell.run(&["check"]).await;
+    assert_refused(
+        &checked,
+        &["FAIL  database", "the right to write to the file"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_let_in_and_a_database_that_is_not_there_are_told_apart() {
+    for engine in [Engine::Postgres, Engine::MariaDb] {
+        let Some(mut fresh) = Fresh::on(engine).await else {
+            continue;
+        };
+        let sink = SmtpSink::start().await;
+        fresh.configure(&sink.url());
+        let mut stranger = url::Url::parse(&fresh.url).expect("a URL");
+        stranger.set_username("canary-7f3a").expect("a user");
+        stranger.set_password(Some(CANARY)).expect("a password");
+        let mut elsewhere = url::Url::parse(&fresh.url).expect("a URL");
+        elsewhere.set_path("canary-7f3a");
+        for (url, says) in [
+            (stranger, "does not let us in"),
+            (elsewhere, "no database of that name"),
+        ] {
+            fresh.shell.set("READDRESS_DATABASE_URL", url.as_str());
+            let checked = fresh.shell.run(&["check"]).await;
+            assert_refused(&checked, &["FAIL  database", says, "ok    mail"]);
+        }
+        fresh.close().await;
+    }
+}
