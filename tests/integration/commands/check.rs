@@ -1,5 +1,6 @@
 //! `readdress check`.
 
+mod host_keys;
 mod report;
 mod rights;
 mod rows;
