@@ -47,7 +47,13 @@ async fn look() -> Report {
     if let Some(tokens) = &settings.host_tokens {
         parts.push(host_tokens::look(tokens).await);
     }
-    parts.push(templates::look(settings.app_url, settings.links));
+    parts.push(match (&settings.app_url, settings.links) {
+        (Some(app_url), Some(links)) => {
+            let findings = templates::find(app_url, links);
+            Part::new("templates", "every mail template can be read", findings)
+        }
+        _ => Part::skipped("templates", report::UNUSABLE),
+    });
     parts.push(
         match (settings.smtp, settings.authorities, settings.sender) {
             (Some(smtp), Some(authorities), Some(sender)) => {

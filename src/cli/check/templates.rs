@@ -1,22 +1,12 @@
-//! The templates of the mails: every one is read. Templates from elsewhere are looked at here, too.
+//! The mail templates: every one is read.
 
-use super::report::{Part, UNUSABLE};
 use crate::app::service_name;
 use crate::email_change::chain;
 use crate::email_change::mail::{Letters, LinkTemplates};
 use crate::finding::Finding;
 
-const NAME: &str = "templates";
-
-pub(super) fn look(app_url: Option<String>, links: Option<LinkTemplates>) -> Part {
-    let (Some(app_url), Some(links)) = (app_url, links) else {
-        return Part::skipped(NAME, UNUSABLE);
-    };
-    let findings = findings(&app_url, links);
-    Part::new(NAME, "those that are built in", findings)
-}
-
-fn findings(app_url: &str, links: LinkTemplates) -> Vec<Finding> {
+/// What `serve` would refuse to start with; nothing if all is well.
+pub(super) fn find(app_url: &str, links: LinkTemplates) -> Vec<Finding> {
     let read = Letters::new(service_name(app_url), links);
     let unreadable = read.err().map(|error| {
         Finding::grave(
