@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-holds test-client test-browser test-contract test-django image-test soak lint format openapi bench clean
+.PHONY: help run test test-service test-holds test-client test-browser test-contract test-django test-frameworks image-test soak lint format openapi bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,16 +15,16 @@ run: ## Run everything on this machine, with nothing configured
 	@scripts/build-web
 	@exec target/debug/readdress dev
 
-test: test-service test-client test-browser test-contract test-django ## Run every test; what is missing on this machine is named and left out
+test: test-service test-client test-browser test-contract test-django test-frameworks ## Run every test; what is missing on this machine is named and left out
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
-	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace -- --skip holds::
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
+	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace
 
-test-holds: ## Test abuse, faults, crashes and races, a small volume of each (make soak: in full)
+test-holds: ## Of those, abuse, faults, crashes and races alone (make soak: in full volume)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --test integration -- holds::
 
 test-client: ## Test the TypeScript client and the pages
@@ -41,6 +41,10 @@ test-contract: ## Hold the OpenAPI document to its word
 test-django: ## Walk the example beside Django
 	@scripts/needs cargo
 	@scripts/django-test
+
+test-frameworks: ## Change an address in tables that Devise and Laravel made
+	@scripts/needs cargo
+	@scripts/frameworks-test
 
 image-test: ## Build the container image and walk a change through it
 	@scripts/needs cargo

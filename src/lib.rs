@@ -17,7 +17,7 @@
 //!
 //! [`server`] listens and turns every failure into a problem document; [`api`] is the contract;
 //! [`email_change`] the flow; [`users`], [`password`], [`mailer`], [`email_address`], [`keys`],
-//! [`jwt`], [`limits`], [`clock`] what it works with; [`app`] puts it together, [`config`] and [`cli`]
+//! [`jwt`], [`limits`], [`language`], [`clock`] what it works with; [`app`] puts it together, [`config`] and [`cli`]
 //! start it;
 //! [`dev`] the whole of it on one machine with nothing configured.
 
@@ -35,6 +35,7 @@ pub mod email_change;
 pub mod finding;
 pub mod jwt;
 pub mod keys;
+pub mod language;
 pub mod limits;
 pub mod mailer;
 pub mod password;

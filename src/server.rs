@@ -50,7 +50,8 @@ pub async fn serve(
     let flow = app.flow.clone();
     let max_connections = settings.max_connections;
     let limits = app.limits.clone();
-    let front = front::Front::new(routes(app, extra), limits, &settings);
+    let languages = flow.letters.languages().clone();
+    let front = front::Front::new(routes(app, extra), limits, languages, &settings);
     let since = listen::serve(listener, front, max_connections, stop).await;
     let _ = tokio::time::timeout_at(since + SHUTDOWN, flow.finish()).await;
 }

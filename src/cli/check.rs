@@ -49,8 +49,12 @@ async fn look() -> Report {
     }
     parts.push(match (&settings.app_url, settings.links) {
         (Some(app_url), Some(links)) => {
-            let findings = templates::find(app_url, links);
-            Part::new("templates", "every mail template can be read", findings)
+            let findings = templates::find(&common.look, app_url, links);
+            Part::new(
+                "templates",
+                "every mail of every language can be written",
+                findings,
+            )
         }
         _ => Part::skipped("templates", report::UNUSABLE),
     });

@@ -27,6 +27,7 @@ use super::{Settings, allowed};
 use crate::api::problem::{Code, Problem};
 use crate::deadline::{self, Deadline};
 use crate::email_change::Caller;
+use crate::language::{Language, Languages};
 use crate::limits::Limits;
 
 /// The largest body: a link is under 2 KiB, an address under 1 KiB.
@@ -47,6 +48,7 @@ pub(super) struct Front {
     cors: Cors,
     trusted_proxies: Vec<IpNet>,
     limits: Limits,
+    languages: Languages,
     in_flight: Semaphore,
 }
 
@@ -54,6 +56,7 @@ impl Front {
     pub(super) fn new(
         routes: BoxEndpoint<'static, Response>,
         limits: Limits,
+        languages: Languages,
         settings: &Settings,
     ) -> Self {
         Self {
@@ -61,6 +64,7 @@ impl Front {
             cors: Cors::new(settings.cors_origins.clone()),
             trusted_proxies: settings.trusted_proxies.clone(),
             limits,
+            languages,
             in_flight: Semaphore::new(MAX_IN_FLIGHT),
         }
     }
@@ -92,6 +96,7 @@ impl Front {
         let caller = Caller {
             ip: self.client_of(&request),
             deadline: Deadline::of_request(),
+            language: self.language_of(&request),
         };
         if is_limited(path) {
             self.limits.client(caller.ip).map_err(Problem::limited)?;
@@ -110,6 +115,12 @@ impl Front {
             Ok(answered) => answered,
             Err(_) => Err(Problem::new(Code::Overloaded).into()),
         }
+    }
+
+    fn language_of(&self, request: &Request) -> Language {
+        let lines = request.headers().get_all(header::ACCEPT_LANGUAGE);
+        self.languages
+            .choose(lines.iter().filter_map(|line| line.to_str().ok()))
     }
 
     fn client_of(&self, request: &Request) -> IpAddr {
@@ -229,7 +240,12 @@ mod tests {
             .at("/broken", get(broken))
             .map_to_response()
             .boxed();
-        let front = Front::new(routes, Limits::new(quotas, &Clock::System), &settings);
+        let front = Front::new(
+            routes,
+            Limits::new(quotas, &Clock::System),
+            Languages::default(),
+            &settings,
+        );
         let request = Request::builder().uri_str("/broken").finish();
         let response = front.answer(request).await;
         assert_eq!(response.status().as_u16(), 500);

@@ -1,19 +1,22 @@
-//! The mail templates: every one is read.
+//! The mail templates: every mail of every language, rendered once.
 
-use crate::app::service_name;
-use crate::email_change::chain;
-use crate::email_change::mail::{Letters, LinkTemplates};
+use crate::email_change::mail::{Letters, LinkTemplates, Look};
 use crate::finding::Finding;
 
 /// What `serve` would refuse to start with; nothing if all is well.
-pub(super) fn find(app_url: &str, links: LinkTemplates) -> Vec<Finding> {
-    let read = Letters::new(service_name(app_url), links);
-    let unreadable = read.err().map(|error| {
+pub(super) fn find(look: &Look, app_url: &str, links: LinkTemplates) -> Vec<Finding> {
+    let Err(errors) = Letters::new(look.clone(), app_url, links) else {
+        return Vec::new();
+    };
+    let found = errors.0.iter().map(|error| {
+        let line = error
+            .line
+            .map_or_else(String::new, |line| format!(", line {line}"));
         Finding::grave(
-            chain(&error),
-            "no mail could be written: `serve` does not start",
-            "build the binary anew from an unchanged release",
+            error.to_string(),
+            "this mail could not be sent as it is meant",
+            format!("edit {}{line} (docs/mails.md), or take it away", error.file),
         )
     });
-    unreadable.into_iter().collect()
+    found.collect()
 }

@@ -49,6 +49,7 @@ impl Server {
         let sender = "accounts@app.example.com".parse().expect("a sender");
         let mail = Mail {
             to: "ann@example.com".to_owned(),
+            language: "en".into(),
             subject: "Hello".to_owned(),
             text: "Hello\n".to_owned(),
             html: "<p>Hello</p>\n".to_owned(),

@@ -69,7 +69,7 @@ fn the_documentation_lists_every_variable_with_its_default_and_meaning() {
 }
 
 /// Everything that people read and copy from.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "README.md",
     "docs/architecture.md",
     "docs/configuration.md",
@@ -79,6 +79,7 @@ const PAGES: [&str; 13] = [
     "docs/integration/laravel.md",
     "docs/integration/node.md",
     "docs/integration/phoenix.md",
+    "docs/mails.md",
     "docs/operations.md",
     "docs/security.md",
     "examples/django/README.md",
@@ -115,7 +116,7 @@ fn the_documentation_names_no_variable_that_does_not_exist() {
 }
 
 /// Every `readdress …` in a page: in code between backticks, and at the beginning of a line in a
-/// block of code. As words, up to the first that stands for something.
+/// block of code. As words, up to the first that is an option or stands for something.
 fn commands(page: &str) -> BTreeSet<Vec<String>> {
     let mut named = BTreeSet::new();
     let mut is_block = false;
@@ -129,7 +130,8 @@ fn commands(page: &str) -> BTreeSet<Vec<String>> {
             };
             let is_literal = |word: &&str| {
                 let mut bytes = word.bytes();
-                !word.is_empty() && bytes.all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+                word.starts_with(|first: char| first.is_ascii_lowercase())
+                    && bytes.all(|byte| byte.is_ascii_lowercase() || byte == b'-')
             };
             let words = command.split(' ').take_while(is_literal);
             named.insert(words.map(ToOwned::to_owned).collect());
@@ -142,13 +144,8 @@ fn commands(page: &str) -> BTreeSet<Vec<String>> {
 async fn the_documentation_names_no_command_that_does_not_exist() {
     let shell = Shell::new();
     let mut asked = 0;
-    // One that is planned is named as what is not there yet.
-    let planned = ["user", "set-email"];
     for page in PAGES {
         for words in commands(page) {
-            if words == planned {
-                continue;
-            }
             // Help is given for what there is; what is not there is refused first.
             let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
             arguments.push("--help");
