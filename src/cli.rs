@@ -42,8 +42,12 @@ enum Command {
     /// Make or check the service's own users table
     #[command(subcommand)]
     Migrate(Migrate),
-    /// Try the configuration: database, table, mail server, keys
-    Check,
+    /// Try everything that `serve` needs; exit code 1 if anything must be mended
+    Check {
+        /// As one JSON object, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a new key for the variable `READDRESS_SECRET_KEYS`
     Keygen,
     /// Print the OpenAPI document
@@ -172,7 +176,7 @@ pub async fn run() -> ExitCode {
         Command::Dev => dev::run().await,
         Command::Serve => serve::run().await,
         Command::Migrate(command) => migrate::run(command).await,
-        Command::Check => check::run().await,
+        Command::Check { json } => return check::run(json).await,
         Command::Keygen => keys::generate()
             .map(|key| println!("{}", *key))
             .map_err(Failure::from),
@@ -236,14 +240,17 @@ async fn survey(
 }
 
 async fn connect(settings: &DatabaseSettings, purpose: Purpose) -> Result<Database, Failure> {
-    let options = ConnectionOptions {
+    users::connect(&settings.url, connection_options(settings, purpose))
+        .await
+        .map_err(|error| Failure::Connect(chain(&error)))
+}
+
+fn connection_options(settings: &DatabaseSettings, purpose: Purpose) -> ConnectionOptions {
+    ConnectionOptions {
         max_connections: settings.connections,
         owner: settings.layout.owner,
         purpose,
-    };
-    users::connect(&settings.url, options)
-        .await
-        .map_err(|error| Failure::Connect(chain(&error)))
+    }
 }
 
 /// Resolves at SIGTERM or SIGINT. They are heard from this call on, not only from when it is waited

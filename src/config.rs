@@ -83,6 +83,30 @@ pub struct Production {
     pub sender: Sender,
 }
 
+/// The same, as far as it can be used: `check` tries each part that can be.
+pub struct Parts {
+    /// See [`Production`].
+    pub keys: Option<KeyRing>,
+    /// See [`Production`].
+    pub app_url: Option<String>,
+    /// See [`Production`].
+    pub links: Option<LinkTemplates>,
+    /// See [`Production`].
+    pub database: Option<DatabaseSettings>,
+    /// See [`Production`].
+    pub host_tokens: Option<HostTokens>,
+    /// See [`Production`].
+    pub passwords: Checker,
+    /// See [`Production`].
+    pub smtp: Option<SmtpUrl>,
+    /// See [`Production`].
+    pub authorities: Option<Authorities>,
+    /// See [`Production`].
+    pub sender: Option<Sender>,
+    /// See [`Production`].
+    pub smtp_connections: usize,
+}
+
 /// What a command needs that only sends mails.
 pub struct MailSettings {
     /// Where the application is, without a trailing slash.
@@ -147,28 +171,43 @@ impl Production {
     /// Reads what `serve` needs besides. `None` if anything is missing or wrong: the reader says
     /// what.
     pub fn read(reader: &mut Reader) -> Option<Self> {
+        let parts = Parts::read(reader);
+        Some(Self {
+            keys: parts.keys?,
+            app_url: parts.app_url?,
+            links: parts.links?,
+            database: parts.database?,
+            host_tokens: parts.host_tokens,
+            passwords: parts.passwords,
+            smtp: parts.smtp?,
+            authorities: parts.authorities?,
+            smtp_connections: parts.smtp_connections,
+            sender: parts.sender?,
+        })
+    }
+}
+
+impl Parts {
+    /// Reads all of them. What is missing or wrong is left out, and left with the reader.
+    pub fn read(reader: &mut Reader) -> Self {
         let keys = keys(reader);
         let app_url = app_url(reader);
         let links = app_url.as_deref().map(|url| link_templates(reader, url));
         let database = DatabaseSettings::read(reader);
         let host_tokens = host_tokens::host_tokens(reader);
-        let passwords = passwords(reader);
-        let smtp = smtp(reader);
-        let authorities = authorities(reader);
-        let sender = sender(reader);
-        let smtp_connections = count(reader, "READDRESS_SMTP_CONNECTIONS", 4);
-        Some(Self {
-            keys: keys?,
-            app_url: app_url?,
-            links: links?,
-            database: database?,
+        let preset = table::known_preset(reader);
+        Self {
+            keys,
+            app_url,
+            links,
+            database,
             host_tokens,
-            passwords,
-            smtp: smtp?,
-            authorities: authorities?,
-            smtp_connections,
-            sender: sender?,
-        })
+            passwords: passwords(reader, preset),
+            smtp: smtp(reader),
+            authorities: authorities(reader),
+            sender: sender(reader),
+            smtp_connections: count(reader, "READDRESS_SMTP_CONNECTIONS", 4),
+        }
     }
 }
 
@@ -472,6 +511,38 @@ mod tests {
                 assert!(complaint.starts_with(name), "{refused:?}: {complaints:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_preset_brings_the_password_format_of_its_framework_unless_another_is_named() {
+        for (preset, format) in [
+            ("", "argon2id:m=19456,t=2,p=1"),
+            ("django", "pbkdf2_sha256:1500000"),
+            ("laravel", "bcrypt:12"),
+            ("devise", "bcrypt:12"),
+            ("phoenix", "bcrypt:12"),
+        ] {
+            let common = |named: &str| {
+                let variables = [
+                    ("READDRESS_USERS_PRESET", preset),
+                    ("READDRESS_PASSWORD_FORMAT", named),
+                ];
+                let parts = Parts::read(&mut Reader::of(&variables));
+                parts.passwords.common().to_string()
+            };
+            assert_eq!(common(""), format, "{preset}");
+            assert_eq!(common("bcrypt:10"), "bcrypt:10", "{preset}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_used_is_read_although_the_rest_cannot() {
+        let mut environment = good();
+        environment[3].1 = "canary";
+        let mut reader = Reader::of(&environment);
+        let parts = Parts::read(&mut reader);
+        assert!(parts.smtp.is_none() && parts.database.is_some() && parts.keys.is_some());
+        assert_eq!(reader.finish().expect_err("refused").len(), 1);
     }
 
     #[test]

@@ -115,6 +115,11 @@ impl KeyRing {
         self.0.iter().find(|key| key.kid == kid)
     }
 
+    /// The name of each, the signing one first. Public: they stand in every token.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.kid.as_str())
+    }
+
     /// How many keys there are.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -62,6 +62,12 @@ impl Checker {
         Self { common, pepper }
     }
 
+    /// The work that is done for whoever is unknown.
+    #[must_use]
+    pub fn common(&self) -> &Work {
+        &self.common
+    }
+
     /// Checks `password` against what is stored. An unknown user (`None`) and a hash that cannot be
     /// used cost the work of the common format: a wrong password of nearly everyone else.
     #[must_use]
@@ -200,7 +206,7 @@ mod tests {
     }
 
     /// Marked, unknown, malformed, or beyond the caps. The last two are of a right password.
-    const UNUSABLE: [&str; 29] = [
+    const UNUSABLE: [&str; 32] = [
         "",
         "!",
         "!unusable",
@@ -226,6 +232,9 @@ mod tests {
         "scrypt$2097152$salt$8$1$d+Ql4kdrlPz15ZXjDKj7q6VY68Funmi+jDj6YWl3eoc=",
         "$argon2id$",
         "$argon2id$v=19$m=256,t=2,p=1",
+        "$argon2id$v=19$m=256,m=256,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        "$argon2id$v=19$m=256,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        "$argon2id$v=19$m=256,t=2,p=1,x=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ",
         "$argon2id$v=99$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
         "$argon2id$v=19$m=1048576,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",

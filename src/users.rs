@@ -8,6 +8,7 @@ mod columns;
 mod connection;
 mod ddl;
 mod layout;
+mod look;
 mod survey;
 mod table;
 mod write;
@@ -23,6 +24,7 @@ use zeroize::Zeroizing;
 pub use columns::{add_missing, missing};
 pub use connection::{ConnectError, ConnectionOptions, Purpose, connect};
 pub use layout::{Extra, Layout, Owner, Preset};
+pub use look::{clock_ahead, missing_rights, sample_hashes};
 /// A pool of connections.
 pub use sea_orm::DatabaseConnection as Database;
 pub use survey::{Survey, survey};

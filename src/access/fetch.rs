@@ -15,11 +15,11 @@ use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::{TlsConnector, rustls};
 use url::{Host, Url};
 
 /// Name, connection, TLS, answer and body together.
@@ -51,6 +51,16 @@ pub enum FetchError {
     /// Longer than any set of keys.
     #[error("answers with more than 256 KiB, or breaks off")]
     Body,
+}
+
+impl FetchError {
+    /// Whether it is the server's certificate that is not believed.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        let Self::Io(error) = self else { return false };
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    }
 }
 
 /// The text holds no certificates of authorities.

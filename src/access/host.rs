@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::fetch::{CertificatesError, Document};
-use super::jwks::{Jwks, JwksError, NoKey};
+use super::jwks::{Jwks, NoKey};
+pub use super::jwks::{JwksError, UsableKey};
 use super::verification_key::{KeyError, VerificationKey};
 use crate::clock::Clock;
 use crate::deadline::Deadline;
@@ -126,15 +127,15 @@ impl HostTokens {
         Ok(Self { keys, rules, clock })
     }
 
-    /// Fetches a JWK Set now, for `check` and so that the first person need not wait; how many keys
+    /// Fetches a JWK Set now, for `check` and so that the first person need not wait; which keys
     /// there are to verify with.
     ///
     /// # Errors
     ///
     /// [`JwksError`].
-    pub async fn probe(&self) -> Result<usize, JwksError> {
+    pub async fn probe(&self) -> Result<Vec<UsableKey>, JwksError> {
         match &self.keys {
-            Keys::One(_) => Ok(1),
+            Keys::One(key) => Ok(vec![UsableKey::without_kid(key)]),
             Keys::Set(set) => set.refresh().await,
         }
     }

@@ -4,6 +4,7 @@
 //! and when the set has grown old, so that a key that was withdrawn is forgotten; at most once a
 //! minute, whoever asks. While the URL fails, the last good set goes on serving.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jsonwebtoken::Algorithm;
@@ -64,6 +65,43 @@ pub(super) enum NoKey {
     Unavailable,
 }
 
+/// A key that tokens are verified with, as it is told to an operator: public, but somebody else's
+/// words, so written without what a terminal would obey.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsableKey {
+    kid: Option<String>,
+    algorithm: Algorithm,
+}
+
+/// Of a kid that is told; nobody's is longer.
+const MAX_KID_TOLD: usize = 64;
+
+impl UsableKey {
+    fn of((kid, key): &(Option<String>, VerificationKey)) -> Self {
+        Self {
+            kid: kid.clone(),
+            algorithm: key.algorithm,
+        }
+    }
+
+    pub(super) fn without_kid(key: &VerificationKey) -> Self {
+        Self {
+            kid: None,
+            algorithm: key.algorithm,
+        }
+    }
+}
+
+impl fmt::Display for UsableKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(kid) = &self.kid {
+            let kid = kid.chars().take(MAX_KID_TOLD);
+            write!(f, "{} ", kid.collect::<String>().escape_debug())?;
+        }
+        write!(f, "({:?})", self.algorithm)
+    }
+}
+
 /// Why a set could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
@@ -76,6 +114,14 @@ pub enum JwksError {
     /// There is nothing in it to verify with.
     #[error("the JWK Set holds no key for RS256 (2048 to 4096 bits), ES256 or EdDSA")]
     NoKeys,
+}
+
+impl JwksError {
+    /// Whether it is the certificate of the URL's server that is not believed.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        matches!(self, Self::Fetch(error) if error.is_certificate())
+    }
 }
 
 impl Jwks {
@@ -135,8 +181,8 @@ impl Jwks {
         }
     }
 
-    /// Fetches the set now; how many keys it has.
-    pub(super) async fn refresh(&self) -> Result<usize, JwksError> {
+    /// Fetches the set now; which keys it has.
+    pub(super) async fn refresh(&self) -> Result<Vec<UsableKey>, JwksError> {
         let _fetching = self.0.fetching.lock().await;
         self.0.fetch().await
     }
@@ -164,15 +210,15 @@ impl Inner {
         !state.tried_at.is_some_and(recent)
     }
 
-    async fn fetch(&self) -> Result<usize, JwksError> {
+    async fn fetch(&self) -> Result<Vec<UsableKey>, JwksError> {
         self.lock().tried_at = Some(self.clock.seconds());
         let keys = KeySet::read(&self.document.get().await?)?;
-        let count = keys.0.len();
+        let usable: Vec<_> = keys.0.iter().map(UsableKey::of).collect();
         let mut state = self.lock();
         state.keys = Some(Arc::new(keys));
         state.fetched_at = self.clock.seconds();
-        tracing::debug!(keys = count, "host keys fetched");
-        Ok(count)
+        tracing::debug!(keys = usable.len(), "host keys fetched");
+        Ok(usable)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -53,6 +53,11 @@ pub(super) fn layout(reader: &mut Reader) -> Option<Layout> {
     Some(layout)
 }
 
+/// The preset, for what it says beyond the table. One that is none was refused with the table.
+pub(super) fn known_preset(reader: &mut Reader) -> Option<Preset> {
+    reader.optional(PRESET)?.trim().parse().ok()
+}
+
 /// Whether a table that lets two accounts have one address is accepted.
 pub(super) fn allow_non_unique(reader: &mut Reader) -> bool {
     let read = |text: &str| match text {

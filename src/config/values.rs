@@ -12,6 +12,7 @@ use crate::keys::KeyRing;
 use crate::limits::Quota;
 use crate::mailer::{Authorities, Sender, SmtpUrl, Tls};
 use crate::password::{Checker, Work};
+use crate::users::Preset;
 
 /// The longest lifetime that can be configured; undo windows beyond a year serve nobody.
 const LONGEST: Duration = Duration::from_hours(24 * 366);
@@ -203,16 +204,18 @@ pub(super) fn web_root(reader: &mut Reader) -> Option<PathBuf> {
     )
 }
 
-pub(super) fn passwords(reader: &mut Reader) -> Checker {
+/// With whose preset the table is read, that framework's usual format is the common one.
+pub(super) fn passwords(reader: &mut Reader, preset: Option<Preset>) -> Checker {
     let mend = "set it to a format and its parameters, such as bcrypt:12, pbkdf2_sha256:1000000 or argon2id:m=19456,t=2,p=1; `readdress check` reads yours from a row";
-    let common = reader.parsed_or_default(
+    let common = reader.parsed(
         "READDRESS_PASSWORD_FORMAT",
         "is no password format, or asks for more than this service gives to one password",
         mend,
         |text| text.parse().ok(),
     );
+    let usual = || preset.and_then(|preset| preset.password_format().parse().ok());
     let pepper = reader.optional("READDRESS_PASSWORD_PEPPER");
-    Checker::new(common.unwrap_or_else(Work::ours), pepper)
+    Checker::new(common.or_else(usual).unwrap_or_else(Work::ours), pepper)
 }
 
 pub(super) fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {

@@ -263,7 +263,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "READDRESS_PASSWORD_FORMAT",
         "argon2id:m=19456,t=2,p=1",
-        "What most stored passwords are hashed with: the work done for whoever is unknown, so that nobody can tell by the time",
+        "What most stored passwords are hashed with: the work done for whoever is unknown, so that nobody can tell by the time. A preset's default is what its framework hashes with",
     ),
     secret(
         "READDRESS_PASSWORD_PEPPER",

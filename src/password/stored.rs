@@ -146,7 +146,7 @@ impl StoredHash {
         let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from);
         let version = version.map_err(|_| Unusable::Malformed)?;
         let [memory_kib, passes, lanes] =
-            three(phc.params.as_str(), ["m=", "t=", "p="]).ok_or(Unusable::Malformed)?;
+            in_any_order(phc.params.as_str(), ["m=", "t=", "p="]).ok_or(Unusable::Malformed)?;
         Self::of_phc(
             Work::argon2(algorithm, version, memory_kib, passes, lanes)?,
             &phc,
@@ -221,6 +221,15 @@ impl StoredHash {
         let work = Work::scrypt(log_n, r, p)?;
         Self::new(work, Preparation::None, salt.into(), &decode(output)?)
     }
+}
+
+/// Argon2's three parameters, each once. The PHC string format fixes their order; Node's `argon2`
+/// writes `m`, `p`, `t`.
+fn in_any_order(text: &str, names: [&str; 3]) -> Option<[u32; 3]> {
+    let mut parts: Vec<&str> = text.split(',').collect();
+    let rank = |part: &&str| names.iter().position(|name| part.starts_with(name));
+    parts.sort_by_key(rank);
+    three(&parts.join(","), names)
 }
 
 fn read_phc(stored: &str) -> Result<PasswordHash, Unusable> {

@@ -14,6 +14,8 @@
 use std::time::Duration;
 
 use sea_orm::sqlx;
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::sqlx::mysql::MySqlDatabaseError;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
@@ -36,8 +38,22 @@ const RESTED: Duration = Duration::from_secs(1);
 /// startup parameters that it does not pass on.
 const UNKNOWN_STARTUP_PARAMETER: &str = "08P01";
 
-/// sqlite.org/rescode.html#cantopen
+/// "invalid authorization specification", "invalid password", "invalid catalog name" and
+/// "insufficient privilege" (the same page).
+const NOT_LET_IN: [&str; 2] = ["28000", "28P01"];
+const NO_DATABASE: &str = "3D000";
+const DENIED: &str = "42501";
+
+/// `ER_ACCESS_DENIED_ERROR`, `ER_DBACCESS_DENIED_ERROR` and `ER_BAD_DB_ERROR`; of a table and of a
+/// column: `ER_TABLEACCESS_DENIED_ERROR`, `ER_COLUMNACCESS_DENIED_ERROR`
+/// (mariadb.com/docs/server/reference/error-codes).
+const MYSQL_NOT_LET_IN: [u16; 2] = [1045, 1044];
+const MYSQL_NO_DATABASE: u16 = 1049;
+const MYSQL_DENIED: [u16; 2] = [1142, 1143];
+
+/// sqlite.org/rescode.html#cantopen, #readonly
 const SQLITE_CANTOPEN: &str = "14";
+const SQLITE_READONLY: &str = "8";
 
 /// How to connect.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +99,12 @@ pub enum ConnectError {
         ms = STATEMENT.as_millis()
     )]
     Unlimited(String),
+    /// User or password is wrong, or the server's rules keep this user or machine out.
+    #[error("the database does not let us in: user, password or its own rules")]
+    NotLetIn,
+    /// The server has no database of that name.
+    #[error("the server has no database of that name")]
+    NoDatabase,
     /// The database says no.
     #[error("{0}")]
     Refused(DbErr),
@@ -218,11 +240,32 @@ fn default_port(url: &Url) -> u16 {
     if url.scheme() == "mysql" { 3306 } else { 5432 }
 }
 
+/// What the database said itself, if it said anything.
+fn said(error: &DbErr) -> Option<&dyn DatabaseError> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => cause.as_database_error(),
+        _ => None,
+    }
+}
+
 fn code_of(error: &DbErr) -> Option<String> {
-    let DbErr::Conn(RuntimeErr::SqlxError(cause)) = error else {
-        return None;
-    };
-    Some(cause.as_database_error()?.code()?.into_owned())
+    Some(said(error)?.code()?.into_owned())
+}
+
+/// MariaDB's and MySQL's own number, which tells more apart than their SQLSTATE.
+fn mysql_number(error: &DbErr) -> Option<u16> {
+    let said = said(error)?.try_downcast_ref::<MySqlDatabaseError>()?;
+    Some(said.number())
+}
+
+/// Whether the database refuses for want of rights.
+pub(super) fn denied(error: &DbErr) -> bool {
+    if let Some(number) = mysql_number(error) {
+        return MYSQL_DENIED.contains(&number);
+    }
+    code_of(error).is_some_and(|code| code == DENIED || code == SQLITE_READONLY)
 }
 
 /// The pool tries again until its time is over and then says no more than that; what stands behind
@@ -243,9 +286,19 @@ async fn explain(error: DbErr, url: &Url) -> ConnectError {
                 Ok(_) => ConnectError::Refused(error),
             }
         }
-        sqlx::Error::Database(said) if said.code().as_deref() == Some(SQLITE_CANTOPEN) => {
-            ConnectError::NoFile
-        }
+        sqlx::Error::Database(_) => refused(error),
+        _ => ConnectError::Refused(error),
+    }
+}
+
+fn refused(error: DbErr) -> ConnectError {
+    let code = code_of(&error).unwrap_or_default();
+    match mysql_number(&error) {
+        Some(number) if MYSQL_NOT_LET_IN.contains(&number) => ConnectError::NotLetIn,
+        Some(MYSQL_NO_DATABASE) => ConnectError::NoDatabase,
+        None if NOT_LET_IN.contains(&code.as_str()) => ConnectError::NotLetIn,
+        None if code == NO_DATABASE => ConnectError::NoDatabase,
+        None if code == SQLITE_CANTOPEN => ConnectError::NoFile,
         _ => ConnectError::Refused(error),
     }
 }

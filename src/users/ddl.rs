@@ -95,10 +95,15 @@ pub(super) fn lookup_index(
 }
 
 fn index(backend: DbBackend, layout: &Layout, how: &FoldedIndex<'_>, unique: bool) -> String {
-    let unique = if unique { "UNIQUE " } else { "" };
+    // Names of their own, so that one can be made while the other is there.
+    let (unique, suffix) = if unique {
+        ("UNIQUE ", "folded")
+    } else {
+        ("", "lookup")
+    };
     let table = table(backend, layout);
     let email = quoted(backend, &layout.email);
-    let column = format!("{}_folded", layout.email);
+    let column = format!("{}_{suffix}", layout.email);
     let name = quoted(backend, &format!("{}_{column}", layout.table));
     let key = if how.case_blind {
         email.clone()

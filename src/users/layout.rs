@@ -115,6 +115,25 @@ impl Layout {
     }
 }
 
+impl Preset {
+    /// What the framework hashes passwords with unless it is told otherwise, as
+    /// `READDRESS_PASSWORD_FORMAT` writes it.
+    #[must_use]
+    pub fn password_format(self) -> &'static str {
+        match self {
+            // django/contrib/auth/hashers.py in 6.1: PBKDF2PasswordHasher.iterations. (1,200,000 in
+            // 6.0, 1,000,000 in 5.2.)
+            Self::Django => "pbkdf2_sha256:1500000",
+            // laravel/framework from 11 on, config/hashing.php: bcrypt, BCRYPT_ROUNDS.
+            Self::Laravel
+            // devise 4.8, lib/generators/templates/devise.rb: config.stretches.
+            | Self::Devise
+            // phx.gen.auth takes bcrypt_elixir, whose hash_pwd_salt has log_rounds 12.
+            | Self::Phoenix => "bcrypt:12",
+        }
+    }
+}
+
 impl From<Preset> for Layout {
     fn from(preset: Preset) -> Self {
         match preset {

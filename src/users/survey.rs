@@ -428,7 +428,8 @@ impl Surveyor<'_> {
         } else {
             Finding::grave(what, "a link that was sent to a mailbox would sign in whoever is found first; READDRESS_ALLOW_NON_UNIQUE=yes accepts that", mend)
         });
-        if !address.indexed {
+        // The unique index is one to find addresses through, too.
+        if !address.indexed && allowed {
             self.findings.push(Finding::advice(
                 format!(
                     "an address in {} is found by reading the whole table",

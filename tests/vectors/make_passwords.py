@@ -161,5 +161,26 @@ by = f"Devise {ruby['version']} (bcrypt gem {ruby['bcrypt']})"
 for password, pepper, stored in ruby["made"]:
     add(by, password, stored, cut(password), pepper)
 
+# Node: the two packages that nearly everybody uses there.
+NODE = r"""
+const argon2 = require('argon2'), bcrypt = require('bcrypt');
+const version = (name) => require(`${name}/package.json`).version;
+const made = [];
+(async () => {
+  for (const password of JSON.parse(require('fs').readFileSync(0))) {
+    const cheap = { memoryCost: 1024, timeCost: 2, parallelism: 1 };
+    for (const type of [argon2.argon2id, argon2.argon2i, argon2.argon2d])
+      made.push([`argon2 ${version('argon2')} (npm)`, password, await argon2.hash(password, { ...cheap, type })]);
+    made.push([`bcrypt ${version('bcrypt')} (npm)`, password, await bcrypt.hash(password, 5)]);
+  }
+  const plain = 'correct horse battery staple';
+  made.push([`argon2 ${version('argon2')} (npm)`, plain, await argon2.hash(plain)]);
+  console.log(JSON.stringify(made));
+})();
+"""
+ran = subprocess.run(["node", "-e", NODE], input=json.dumps(passwords).encode(), capture_output=True, check=True)
+for by, password, stored in json.loads(ran.stdout):
+    add(by, password, stored, cut(password) if stored.startswith("$2b$") else ())
+
 json.dump(vectors, sys.stdout, ensure_ascii=False, indent=1)
 print()

@@ -1,19 +1,24 @@
 //! The mail server, up to the login: what is wrong with it, and which line mends that.
 
-use crate::cli::Failure;
+use super::report::Part;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::email_change::chain;
+use crate::finding::Finding;
 use crate::mailer::{Authorities, ConnectError, Mailer, Sender, Smtp, SmtpUrl};
 
-pub(super) async fn probe(
-    url: SmtpUrl,
-    authorities: Authorities,
-    sender: Sender,
-) -> Result<(), Failure> {
+const WHY: &str = "every link goes by mail: `serve` starts, and nobody can change an address";
+
+pub(super) async fn look(url: SmtpUrl, authorities: Authorities, sender: Sender) -> Part {
     let mailer = Mailer::smtp(Smtp::new(url, authorities, 1), sender, Clock::System);
-    let probed = mailer.probe(Deadline::of_request()).await;
-    probed.map_err(|error| Failure::Refused(format!("{}: {}", chain(&error), mend(&error))))
+    match mailer.probe(Deadline::of_request()).await {
+        Ok(()) => Part::new(
+            "mail",
+            "the server takes our connection, and our login if there is one",
+            Vec::new(),
+        ),
+        Err(error) => Part::failed("mail", Finding::grave(chain(&error), WHY, mend(&error))),
+    }
 }
 
 fn mend(error: &ConnectError) -> &'static str {

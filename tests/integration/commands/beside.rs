@@ -47,12 +47,13 @@ on_every_database! {
         let sink = SmtpSink::start().await;
         fresh.configure(&sink.url());
         fresh.shell.set("READDRESS_USERS_PRESET", "laravel");
+        fresh.shell.set("READDRESS_PASSWORD_FORMAT", "argon2id:m=19456,t=2,p=1");
         let check = fresh.shell.run(&["check"]).await;
         assert_good(&check);
         for column in ["email_change_nonce", "undo_opened_at", "passwords_tat"] {
             assert!(check.stdout.contains(column), "{column}: {check:?}");
         }
-        assert_eq!(check.stdout.matches("mend: readdress migrate columns --apply\n").count(), 3, "{check:?}");
+        assert_eq!(check.stdout.matches("mend  readdress migrate columns --apply\n").count(), 3, "{check:?}");
 
         let printed = fresh.shell.run(&["migrate", "columns"]).await;
         assert_good(&printed);

@@ -1,5 +1,10 @@
 //! `readdress check`.
 
+mod host_keys;
+mod report;
+mod rights;
+mod rows;
+
 use std::net::TcpListener;
 
 use readdress::users::Purpose;
@@ -27,8 +32,8 @@ on_every_database! {
         fresh.migrate().await;
         let checked = fresh.shell.run(&["check"]).await;
         assert_good(&checked);
-        assert!(!checked.stdout.contains("FAIL"), "{checked:?}");
-        for what in ["configuration", "keys", "database", "mail"] {
+        assert!(checked.stdout.ends_with("\nNothing must be mended.\n"), "{checked:?}");
+        for what in ["configuration", "keys", "database", "passwords", "clock", "templates", "mail"] {
             assert!(checked.stdout.contains(&format!("ok    {what}")), "{what}: {checked:?}");
         }
         assert_discreet(&checked, fresh, &sink.url());
@@ -62,7 +67,7 @@ on_every_database! {
         let gone = "postgres://canary-7f3a:canary-7f3a@127.0.0.1:1/canary-7f3a";
         fresh.shell.set("READDRESS_DATABASE_URL", gone);
         let both = fresh.shell.run(&["check"]).await;
-        assert_refused(&both, &["FAIL  database", "READDRESS_DATABASE_URL", "FAIL  mail", "2 of the checks"]);
+        assert_refused(&both, &["FAIL  database", "READDRESS_DATABASE_URL", "FAIL  mail", "2 things must be mended"]);
         assert_discreet(&both, fresh, &login);
     }
 }
@@ -93,7 +98,10 @@ on_every_database! {
         }
         let checked = fresh.shell.run(&["check"]).await;
         assert_good(&checked);
-        assert!(checked.stdout.contains("ok    host tokens: 3 to verify with"), "{checked:?}");
+        for says in ["ok    host tokens    3 to verify with: ", "(RS256)", "(ES256)", "(EdDSA)"] {
+            assert!(checked.stdout.contains(says), "{says}: {checked:?}");
+        }
+        assert_eq!(keys.requests(), 1, "fetched once");
         keys.serve(Serves::Status(404, set["jose"]["sets"][0].clone()));
         let checked = fresh.shell.run(&["check"]).await;
         assert_refused(&checked, &["FAIL  host tokens", "404", "READDRESS_HOST_TOKEN_JWKS_URL"]);

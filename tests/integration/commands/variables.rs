@@ -1,8 +1,11 @@
 //! The tables of variables in the documentation, against the one in the code.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use readdress::config::VARIABLES;
+
+use crate::support::process::Shell;
 
 const HEAD: [&str; 3] = ["variable", "default", "meaning"];
 /// What follows the meaning of a secret.
@@ -18,8 +21,7 @@ fn cells(line: &str) -> Vec<String> {
 
 /// The lines of the one table of variables in that page, without its head.
 fn table(page: &str) -> Vec<Vec<String>> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
-    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{page}: {error}"));
+    let text = read(page);
     let heads = text.lines().filter(|line| cells(line) == HEAD).count();
     assert_eq!(heads, 1, "{page} has one table with the head {HEAD:?}");
     let lines = text.lines().skip_while(|line| cells(line) != HEAD).skip(2);
@@ -66,18 +68,36 @@ fn the_documentation_lists_every_variable_with_its_default_and_meaning() {
     }
 }
 
+/// Everything that people read and copy from.
+const PAGES: [&str; 14] = [
+    "README.md",
+    "docs/architecture.md",
+    "docs/configuration.md",
+    "docs/integration.md",
+    "docs/integration/devise.md",
+    "docs/integration/django.md",
+    "docs/integration/laravel.md",
+    "docs/integration/node.md",
+    "docs/integration/phoenix.md",
+    "docs/mails.md",
+    "docs/operations.md",
+    "docs/security.md",
+    "examples/django/README.md",
+    "examples/django/readdress.env",
+];
+
+/// Where the service is, as applications call it in their own settings.
+const OF_APPLICATIONS: &str = "READDRESS_URL";
+
+fn read(page: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{page}: {error}"))
+}
+
 #[test]
 fn the_documentation_names_no_variable_that_does_not_exist() {
-    for page in [
-        "README.md",
-        "docs/architecture.md",
-        "docs/configuration.md",
-        "docs/mails.md",
-        "docs/operations.md",
-        "docs/security.md",
-    ] {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{page}: {error}"));
+    for page in PAGES {
+        let text = read(page);
         for (start, _) in text.match_indices("READDRESS_") {
             let rest = &text[start..];
             let end = rest
@@ -87,9 +107,52 @@ fn the_documentation_names_no_variable_that_does_not_exist() {
             let known = VARIABLES.iter().any(|variable| {
                 name == variable.name
                     || (variable.secret && name.strip_suffix("_FILE") == Some(variable.name))
+                    // A beginning stands for all of them.
+                    || (name.ends_with('_') && variable.name.starts_with(name))
             });
-            // The beginning alone stands for all of them.
-            assert!(known || name == "READDRESS_", "{page} names {name}");
+            assert!(known || name == OF_APPLICATIONS, "{page} names {name}");
         }
     }
+}
+
+/// Every `readdress …` in a page: in code between backticks, and at the beginning of a line in a
+/// block of code. As words, up to the first that is an option or stands for something.
+fn commands(page: &str) -> BTreeSet<Vec<String>> {
+    let mut named = BTreeSet::new();
+    let mut is_block = false;
+    for line in read(page).lines() {
+        is_block ^= line.starts_with("```");
+        let quoted = line.split('`').skip(1).step_by(2);
+        let typed = line.trim_start_matches("../../target/debug/");
+        for code in quoted.chain(is_block.then_some(typed)) {
+            let Some(command) = code.strip_prefix("readdress ") else {
+                continue;
+            };
+            let is_literal = |word: &&str| {
+                let mut bytes = word.bytes();
+                word.starts_with(|first: char| first.is_ascii_lowercase())
+                    && bytes.all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+            };
+            let words = command.split(' ').take_while(is_literal);
+            named.insert(words.map(ToOwned::to_owned).collect());
+        }
+    }
+    named
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documentation_names_no_command_that_does_not_exist() {
+    let shell = Shell::new();
+    let mut asked = 0;
+    for page in PAGES {
+        for words in commands(page) {
+            // Help is given for what there is; what is not there is refused first.
+            let mut arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+            arguments.push("--help");
+            let told = shell.run(&arguments).await;
+            assert_eq!(told.code, Some(0), "{page}: readdress {words:?}: {told:?}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "{asked}");
 }
