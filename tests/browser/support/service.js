@@ -98,7 +98,7 @@ class Service {
   /** Address, subject and path of every mail, newest first. */
   async mails() {
     const page = await (await fetch(`${this.url}/dev/mailbox`)).text();
-    const entry = /<li><a href="([^"]+)">([^<]+)<\/a><span[^>]*>to ([^<]+)</g;
+    const entry = /<li><a href="([^"]+)"[^>]*>([^<]+)<\/a><span[^>]*>to ([^<]+)</g;
     return [...page.matchAll(entry)].map(([, path, subject, to]) => ({ path, subject, to }));
   }
 
