@@ -19,6 +19,7 @@ use crate::app::AppError;
 use crate::config::{ConfigError, DatabaseSettings, Reader};
 use crate::email_change::chain;
 use crate::finding::Finding;
+use crate::metrics::Metrics;
 use crate::random::RandomError;
 use crate::server::PagesError;
 use crate::users::{self, ConnectionOptions, Database, DatabaseError, Owner, Purpose, Users};
@@ -220,6 +221,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn start_log(reader: &mut Reader) {
-    telemetry::start(crate::config::log_format(reader));
+fn start_log(reader: &mut Reader, metrics: &Metrics) {
+    telemetry::start(crate::config::log_format(reader), metrics.clone());
 }

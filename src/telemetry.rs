@@ -2,14 +2,22 @@
 //!
 //! Libraries are heard from `error` up only, whatever the filter says: at `trace` some of them print
 //! header frames and with them access tokens, and at `warn` the options of a database URL.
+//!
+//! [`json`] writes lines for machines; [`steps`] counts what the flow says of itself, whatever the
+//! filter of the log.
+
+mod json;
+mod steps;
 
 use std::panic;
 
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+use crate::metrics::Metrics;
 
 /// How a line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,18 +29,22 @@ pub enum Format {
 }
 
 /// Starts logging. A second call in one process does nothing.
-pub fn start(format: Format) {
+pub fn start(format: Format, metrics: Metrics) {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .from_env_lossy();
+    let is_ours_or_grave = filter_fn(is_ours_or_grave).with_max_level_hint(LevelFilter::TRACE);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         Format::Text => lines.with_ansi(false).boxed(),
-        Format::Json => lines.json().flatten_event(true).boxed(),
+        Format::Json => lines
+            .fmt_fields(fmt::format::JsonFields::new())
+            .event_format(json::Flat)
+            .boxed(),
     };
     let started = tracing_subscriber::registry()
-        .with(lines.with_filter(filter_fn(is_ours_or_grave)))
-        .with(filter)
+        .with(lines.with_filter(filter.and(is_ours_or_grave)))
+        .with(steps::layer(metrics))
         .try_init();
     if started.is_ok() {
         // A panic's message may hold what was being worked on: only its place is logged.

@@ -22,6 +22,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use url::{Host, Url};
 
+use crate::trace::{TRACEPARENT, Trace};
+
 /// Name, connection, TLS, answer and body together.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// A set of a hundred RSA keys has 50 KiB.
@@ -107,14 +109,18 @@ impl Document {
         let _connection = AbortOnDrop(tokio::spawn(async move {
             let _ = connection.await;
         }));
-        let request = Request::get(&self.url[url::Position::BeforePath..url::Position::AfterQuery])
-            .header(
-                header::HOST,
-                &self.url[url::Position::BeforeHost..url::Position::AfterPort],
-            )
-            .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, "readdress")
-            .body(Empty::<Bytes>::new());
+        let mut request =
+            Request::get(&self.url[url::Position::BeforePath..url::Position::AfterQuery])
+                .header(
+                    header::HOST,
+                    &self.url[url::Position::BeforeHost..url::Position::AfterPort],
+                )
+                .header(header::ACCEPT, "application/json")
+                .header(header::USER_AGENT, "readdress");
+        if let Some(trace) = Trace::current() {
+            request = request.header(TRACEPARENT, trace.header());
+        }
+        let request = request.body(Empty::<Bytes>::new());
         let Ok(request) = request else {
             unreachable!("a parsed URL is a valid target")
         };

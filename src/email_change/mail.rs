@@ -245,7 +245,7 @@ impl Letters {
         self.render("undone", to, context! {})
     }
 
-    fn render(&self, name: &str, to: &str, facts: Value) -> Result<Mail, TemplateError> {
+    fn render(&self, name: &'static str, to: &str, facts: Value) -> Result<Mail, TemplateError> {
         let facts = context! { service => self.service.as_str(), ..facts };
         let render = |form: &str| {
             let template = format!("{name}.{form}");
@@ -259,6 +259,8 @@ impl Letters {
         // The first line of a text template is its subject.
         let (subject, text) = text.split_once("\n\n").unwrap_or((&text, ""));
         Ok(Mail {
+            // Told apart, the two would tell who has an account.
+            kind: if name == "taken" { "activate" } else { name },
             to: to.to_owned(),
             subject: subject.trim_start_matches("Subject: ").to_owned(),
             text: text.to_owned(),

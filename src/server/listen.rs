@@ -72,7 +72,7 @@ pub(super) async fn serve(
         let (front, builder, watcher) =
             (Arc::clone(&front), Arc::clone(&builder), graceful.watcher());
         tokio::spawn(async move {
-            let _place = place;
+            let (_place, _open) = (place, front.metrics().connection());
             if !says_something(&stream).await {
                 return;
             }

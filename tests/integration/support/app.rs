@@ -14,6 +14,7 @@ use readdress::email_change::mail::LinkTemplates;
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
 use readdress::mailer::{Authorities, Mailer, Smtp};
+use readdress::metrics::Metrics;
 use readdress::password::{self, Checker, Password};
 use readdress::server;
 use readdress::users::{Layout, Users};
@@ -68,6 +69,7 @@ impl Default for Options {
                 trusted_proxies: vec![],
                 cors_origins: vec![],
                 max_connections: 500,
+                metrics: true,
             },
         }
     }
@@ -452,6 +454,7 @@ async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock)
         passwords: Checker::default(),
         users: users.clone(),
         mailer: Mailer::smtp(smtp, sender, clock.clone()),
+        metrics: Metrics::new(clock),
     })
     .expect("a service");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
