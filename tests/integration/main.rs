@@ -22,6 +22,7 @@ mod inspect;
 mod journeys;
 mod links;
 mod mails;
+mod observability;
 mod request;
 mod rotation;
 mod session;
