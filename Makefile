@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-holds test-client test-browser test-contract test-django image-test soak lint format openapi bench clean
+.PHONY: help run test test-service test-holds test-client test-browser test-contract test-django deploy-check image-test soak lint format openapi bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,7 +15,7 @@ run: ## Run everything on this machine, with nothing configured
 	@scripts/build-web
 	@exec target/debug/readdress dev
 
-test: test-service test-client test-browser test-contract test-django ## Run every test; what is missing on this machine is named and left out
+test: test-service test-client test-browser test-contract test-django deploy-check ## Run every test; what is missing on this machine is named and left out
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
@@ -41,6 +41,10 @@ test-contract: ## Hold the OpenAPI document to its word
 test-django: ## Walk the example beside Django
 	@scripts/needs cargo
 	@scripts/django-test
+
+deploy-check: ## Check alerts, manifests, unit and compose file in deploy/
+	@scripts/needs cargo
+	@scripts/deploy-check
 
 image-test: ## Build the container image and walk a change through it
 	@scripts/needs cargo
