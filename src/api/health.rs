@@ -19,17 +19,17 @@ pub(crate) fn healthz() -> Response {
 pub(crate) async fn readyz(readiness: Data<&Readiness>) -> poem::Result<Response> {
     let report = readiness.report().await;
     if report.is_ready() {
-        return Ok(ok(&json!({ "status": "ok", "checks": checks(&report) })));
+        return Ok(ok(&json!({ "status": "ok", "checks": checks(report) })));
     }
     let code = if report.is_stopping {
         Code::Overloaded
     } else {
         Code::DatabaseUnavailable
     };
-    Err(Problem::not_ready(code, checks(&report)).into())
+    Err(Problem::not_ready(code, checks(report)).into())
 }
 
-fn checks(report: &Report) -> Value {
+fn checks(report: Report) -> Value {
     json!({
         "process": if report.is_stopping { "stopping" } else { "ok" },
         "database": report.database.name(),

@@ -229,7 +229,7 @@ pub struct Problem {
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
     token_shown: bool,
-    checks: Option<serde_json::Value>,
+    checks: Option<Box<serde_json::Value>>,
 }
 
 impl Problem {
@@ -277,7 +277,7 @@ impl Problem {
     /// Not ready, and why: `checks` is a member of its own (RFC 9457, section 3.2).
     pub(crate) fn not_ready(code: Code, checks: serde_json::Value) -> Self {
         Self {
-            checks: Some(checks),
+            checks: Some(Box::new(checks)),
             ..Self::new(code)
         }
     }
@@ -317,7 +317,7 @@ impl Problem {
         };
         let mut document = document.to_json().unwrap_or_default();
         if let Some(checks) = &self.checks {
-            document["checks"] = checks.clone();
+            document["checks"] = (**checks).clone();
         }
         document
     }

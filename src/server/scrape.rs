@@ -24,6 +24,7 @@ const PROXIED: [&str; 6] = [
 ];
 
 #[handler]
+#[expect(clippy::needless_pass_by_value, reason = "the framework wants it")]
 pub(super) fn metrics(gauges: Data<&Gauges>) -> Response {
     Response::builder()
         .content_type(CONTENT_TYPE)

@@ -31,6 +31,22 @@ impl Scrape {
         found.unwrap_or_else(|| panic!("no {series} in {}", self.0))
     }
 
+    /// The same of what is counted in whole numbers.
+    #[track_caller]
+    pub fn count(&self, series: &str) -> u64 {
+        let line = self.0.lines().find_map(|line| line.strip_prefix(series));
+        let count = line.and_then(|value| value.trim().parse().ok());
+        count.unwrap_or_else(|| panic!("no {series} in {}", self.0))
+    }
+
+    /// Each of these series has that value.
+    #[track_caller]
+    pub fn assert(&self, expected: &[(&str, u64)]) {
+        for (series, value) in expected {
+            assert_eq!(self.count(series), *value, "{series}");
+        }
+    }
+
     /// The names of everything that is exported.
     pub fn names(&self) -> Vec<String> {
         let types = self

@@ -56,9 +56,9 @@ async fn without_mail_the_service_is_ready_and_says_so() {
     let server = deployment.shell.start("serve").await;
     ready_with(&server, "mail", "failing").await.ok(200);
     let scrape = super::Scrape::of(&server).await;
-    for (check, value) in [("database", 1.0), ("mail", 0.0), ("keys", 1.0)] {
+    for (check, value) in [("database", 1), ("mail", 0), ("keys", 1)] {
         let series = format!(r#"readdress_ready{{check="{check}"}}"#);
-        assert_eq!(scrape.value(&series), value, "{check}");
+        scrape.assert(&[(&series, value)]);
     }
     deployment.close().await;
 }
