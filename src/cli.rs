@@ -22,8 +22,9 @@ use crate::finding::Finding;
 use crate::metrics::Metrics;
 use crate::random::RandomError;
 use crate::server::PagesError;
+use crate::telemetry::{self, Telemetry};
 use crate::users::{self, ConnectionOptions, Database, DatabaseError, Owner, Purpose, Users};
-use crate::{api, keys, telemetry};
+use crate::{api, keys};
 
 /// Lets people change the e-mail address of their account, safely, beside any application.
 #[derive(Parser)]
@@ -221,6 +222,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn start_log(reader: &mut Reader, metrics: &Metrics) {
-    telemetry::start(crate::config::log_format(reader), metrics.clone());
+fn start_log(reader: &mut Reader, metrics: &Metrics) -> Telemetry {
+    telemetry::start(crate::config::log_format(reader), metrics.clone())
 }

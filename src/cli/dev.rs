@@ -33,7 +33,7 @@ const SENDER: &str = "readdress <no-reply@example.com>";
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
     let metrics = Metrics::new(&Clock::System);
-    start_log(&mut reader, &metrics);
+    let _telemetry = start_log(&mut reader, &metrics);
     let common = Common::read(&mut reader);
     reader.finish().map_err(Failure::Config)?;
     if !common.listen.ip().is_loopback() {

@@ -14,7 +14,7 @@ use crate::server::{self, Pages};
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
     let (clock, metrics) = (Clock::System, Metrics::new(&Clock::System));
-    start_log(&mut reader, &metrics);
+    let telemetry = start_log(&mut reader, &metrics);
     let common = Common::read(&mut reader);
     let production = Production::read(&mut reader);
     reader.finish().map_err(Failure::Config)?;
@@ -79,5 +79,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         scraped.abort();
     }
     tracing::info!("stopped");
+    // Waits for the collector, if there is one: not on a thread that speaks to it.
+    let _ = tokio::task::spawn_blocking(|| drop(telemetry)).await;
     Ok(())
 }

@@ -29,6 +29,7 @@ use crate::deadline::{self, Deadline};
 use crate::email_change::Caller;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
+use crate::telemetry;
 use crate::trace::{TRACEPARENT, Trace};
 
 /// The largest body: a link is under 2 KiB, an address under 1 KiB.
@@ -114,6 +115,7 @@ impl Front {
             user_id = Empty,
             kid = Empty
         );
+        telemetry::join(&span, &trace);
         let counted = self.metrics.request(operation);
         let origin = self.cors.allowed(&request);
         let answered = async {
