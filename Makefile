@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django deploy-check image-test soak lint format openapi bench clean
+.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak lint format openapi bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,20 +15,20 @@ run: ## Run everything on this machine, with nothing configured
 	@scripts/build-web
 	@exec target/debug/readdress dev
 
-test: test-service test-traces test-client test-browser test-contract test-django deploy-check ## Run every test; what is missing on this machine is named and left out
+test: test-service test-traces test-client test-browser test-contract test-django test-frameworks deploy-check ## Run every test; what is missing on this machine is named and left out
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
-	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace -- --skip holds::
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
+	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace
 
 test-traces: ## Test traces over OTLP, in a build of their own
 	@scripts/needs cargo
 	$(CARGO) test --locked --features otel --test traces
 
-test-holds: ## Test abuse, faults, crashes and races, a small volume of each (make soak: in full)
+test-holds: ## Of those, abuse, faults, crashes and races alone (make soak: in full volume)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && \
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --test integration -- holds::
 
 test-client: ## Test the TypeScript client and the pages
@@ -49,6 +49,10 @@ test-django: ## Walk the example beside Django
 deploy-check: ## Check alerts, manifests, unit and compose file in deploy/
 	@scripts/needs cargo
 	@scripts/deploy-check
+
+test-frameworks: ## Change an address in tables that Devise and Laravel made
+	@scripts/needs cargo
+	@scripts/frameworks-test
 
 image-test: ## Build the container image and walk a change through it
 	@scripts/needs cargo

@@ -9,7 +9,7 @@ use crate::access::host::HostTokens;
 use crate::clock::Clock;
 use crate::email_change::link::Lifetimes;
 use crate::email_change::links::Links;
-use crate::email_change::mail::{Letters, LinkTemplates, TemplateError};
+use crate::email_change::mail::{Letters, LinkTemplates, Look, TemplateErrors};
 use crate::email_change::{EmailChange, Tools, Unfinished};
 use crate::jwt::Jwts;
 use crate::keys::KeyRing;
@@ -27,10 +27,13 @@ pub struct Blueprint {
     pub clock: Clock,
     /// The keys.
     pub keys: KeyRing,
-    /// Issuer and audience of every token, and the name people know the application by.
+    /// Issuer and audience of every token, and the name people know the application by, if the
+    /// mails are given no other.
     pub app_url: String,
     /// Where each link leads.
     pub links: LinkTemplates,
+    /// How the mails look.
+    pub look: Look,
     /// How long links live.
     pub lifetimes: Lifetimes,
     /// How long access tokens hold.
@@ -98,9 +101,9 @@ pub enum AppError {
     /// No thread could be started.
     #[error("the threads that check passwords could not be started")]
     Threads(#[from] io::Error),
-    /// A mail template cannot be read.
+    /// Mail templates cannot be used.
     #[error(transparent)]
-    Template(#[from] TemplateError),
+    Templates(#[from] TemplateErrors),
 }
 
 impl App {
@@ -124,7 +127,7 @@ impl App {
         let lane = Lane::start(threads, passwords, metrics.clone())?;
         let limits = Limits::new(blueprint.quotas, &clock, metrics.clone());
         let mailer = blueprint.mailer.measured(metrics.clone());
-        let letters = Letters::new(service_name(&app_url), blueprint.links)?;
+        let letters = Letters::new(blueprint.look, &app_url, blueprint.links)?;
         let jwts = Jwts::new(Arc::clone(&keys), app_url, clock.clone());
         let access = Access::new(
             jwts.clone(),
@@ -160,12 +163,4 @@ impl App {
             gauges,
         })
     }
-}
-
-/// What people see in their address bar: the host of the application.
-fn service_name(app_url: &str) -> String {
-    let host = url::Url::parse(app_url)
-        .ok()
-        .and_then(|url| url.host_str().map(ToOwned::to_owned));
-    host.unwrap_or_else(|| app_url.to_owned())
 }

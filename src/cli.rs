@@ -13,11 +13,12 @@ mod user;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::app::AppError;
 use crate::config::{ConfigError, DatabaseSettings, Reader};
 use crate::email_change::chain;
+use crate::email_change::set_by_operator::SetByOperatorError;
 use crate::finding::Finding;
 use crate::metrics::Metrics;
 use crate::random::RandomError;
@@ -77,6 +78,27 @@ enum User {
         /// The user's address
         email: String,
     },
+    /// Put another address in place for someone who lost the old mailbox: both addresses are told
+    SetEmail(SetEmail),
+}
+
+#[derive(Args)]
+struct SetEmail {
+    /// The account's current address
+    #[arg(long, value_name = "EMAIL", required_unless_present = "id")]
+    from: Option<String>,
+    /// The account's id; with --from, both must be true
+    #[arg(long)]
+    id: Option<String>,
+    /// The address that it gets
+    #[arg(long, value_name = "EMAIL")]
+    to: String,
+    /// Why, in one line without any address: it is logged
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// The language of the two mails
+    #[arg(long, value_name = "TAG", default_value = "en")]
+    language: String,
 }
 
 /// Why a command failed.
@@ -104,6 +126,24 @@ enum Failure {
     Io(#[from] io::Error),
     #[error("{0}")]
     Refused(String),
+    #[error("{0}")]
+    Argument(String),
+    #[error("{0}")]
+    SetEmail(#[from] SetByOperatorError),
+}
+
+impl Failure {
+    /// What scripts can tell apart: 1 is anything that the operator or time must mend first, 2 the
+    /// arguments (as clap has it), and the rest what `user set-email` found in the table.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Argument(_) => 2,
+            Self::SetEmail(SetByOperatorError::NoAccount) => 3,
+            Self::SetEmail(SetByOperatorError::EmailTaken) => 4,
+            Self::SetEmail(SetByOperatorError::SameEmail) => 5,
+            _ => 1,
+        }
+    }
 }
 
 impl From<DatabaseError> for Failure {
@@ -143,13 +183,14 @@ pub async fn run() -> ExitCode {
             Ok(())
         }
         Command::User(User::Add { email }) => user::add(&email).await,
+        Command::User(User::SetEmail(order)) => user::set_email(order).await,
         Command::Health => health::run().await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("readdress: {failure}");
-            ExitCode::FAILURE
+            ExitCode::from(failure.code())
         }
     }
 }

@@ -104,17 +104,8 @@ pub fn first_second_of(day: &str) -> Option<i64> {
     Some(date.midnight().assume_utc().unix_timestamp())
 }
 
-/// The same instant as a person reads it in a mail: `23 November 2026, 22:47 UTC`.
-#[must_use]
-pub fn for_people(seconds: i64) -> String {
-    let format = time::macros::format_description!(
-        version = 2,
-        "[day padding:none] [month repr:long] [year], [hour]:[minute] UTC"
-    );
-    utc(seconds).format(&format).unwrap_or_default()
-}
-
-fn utc(seconds: i64) -> OffsetDateTime {
+/// Seconds that no calendar of ours has are the epoch.
+pub(crate) fn utc(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
@@ -134,7 +125,6 @@ mod tests {
     #[test]
     fn times_are_written_in_utc() {
         assert_eq!(rfc3339(1_795_474_020), "2026-11-23T22:47:00Z");
-        assert_eq!(for_people(1_795_474_020), "23 November 2026, 22:47 UTC");
         assert_eq!(
             rfc3339_with_millis(1_795_474_020_007_999),
             "2026-11-23T22:47:00.007Z"

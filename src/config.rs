@@ -6,6 +6,7 @@
 //! receives plain values.
 
 mod host_tokens;
+mod mails;
 mod reader;
 mod table;
 mod values;
@@ -26,7 +27,7 @@ pub use variables::{VARIABLES, Variable};
 
 use crate::access::host::HostTokens;
 use crate::email_change::link::Lifetimes;
-use crate::email_change::mail::LinkTemplates;
+use crate::email_change::mail::{LinkTemplates, Look};
 use crate::keys::KeyRing;
 use crate::limits::Quotas;
 use crate::mailer::{Authorities, Sender, SmtpUrl};
@@ -54,6 +55,8 @@ pub struct Common {
     pub sign_in: Option<bool>,
     /// The folder of the built pages, if they are served.
     pub web_root: Option<PathBuf>,
+    /// How the mails look.
+    pub look: Look,
     /// How the service faces the network.
     pub server: server::Settings,
 }
@@ -78,6 +81,22 @@ pub struct Production {
     pub authorities: Authorities,
     /// Connections to it at once.
     pub smtp_connections: usize,
+    /// Who the mails are from.
+    pub sender: Sender,
+}
+
+/// What a command needs that only sends mails.
+pub struct MailSettings {
+    /// Where the application is, without a trailing slash.
+    pub app_url: String,
+    /// How the mails look.
+    pub look: Look,
+    /// Where each link leads.
+    pub links: LinkTemplates,
+    /// The mail server.
+    pub smtp: SmtpUrl,
+    /// Who may vouch for it.
+    pub authorities: Authorities,
     /// Who the mails are from.
     pub sender: Sender,
 }
@@ -117,6 +136,7 @@ impl Common {
             password_threads: count(reader, "READDRESS_PASSWORD_THREADS", cores()),
             sign_in: switch(reader, "READDRESS_SIGN_IN"),
             web_root: web_root(reader),
+            look: mails::look(reader),
             server: server::Settings {
                 trusted_proxies: trusted_proxies(reader),
                 cors_origins: cors_origins(reader),
@@ -151,6 +171,25 @@ impl Production {
             smtp: smtp?,
             authorities: authorities?,
             smtp_connections,
+            sender: sender?,
+        })
+    }
+}
+
+impl MailSettings {
+    /// Reads what mails are made of and sent with. `None` if anything is missing or wrong: the
+    /// reader says what.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        let app_url = app_url(reader);
+        let links = app_url.as_deref().map(|url| link_templates(reader, url));
+        let (smtp, authorities, sender) = (smtp(reader), authorities(reader), sender(reader));
+        let look = mails::look(reader);
+        Some(Self {
+            app_url: app_url?,
+            look,
+            links: links?,
+            smtp: smtp?,
+            authorities: authorities?,
             sender: sender?,
         })
     }
@@ -330,6 +369,13 @@ mod tests {
             ("READDRESS_USERS_TABLE", ".canary"),
             ("READDRESS_USERS_ALSO_SET", "canary,,x"),
             ("READDRESS_ALLOW_NON_UNIQUE", "canary"),
+            ("READDRESS_PRODUCT_NAME", "canary\r\nBcc: eve@example.com"),
+            ("READDRESS_PRODUCT_NAME", "canary\u{202e}"),
+            ("READDRESS_LOGO_TEXT", "canary\u{85}canary"),
+            ("READDRESS_SUPPORT_ADDRESS", "canary"),
+            ("READDRESS_SUPPORT_ADDRESS", "http://canary.example.com"),
+            ("READDRESS_SUPPORT_ADDRESS", "canary@example.com\nX: y"),
+            ("READDRESS_TEMPLATES", "/nowhere/canary"),
         ] {
             let mut environment = good();
             environment.retain(|(other, _)| *other != name);

@@ -3,7 +3,8 @@
 //! The story, a file a step: [`request`](request) mails a link to the current address;
 //! [`confirm`](confirm) takes the new address and mails a link there; [`activate`](activate) puts
 //! it in place; [`cancel`](cancel) stops it; [`undo`](undo) takes it back; [`inspect`](inspect)
-//! says what a link is for. Nothing here knows HTTP.
+//! says what a link is for. Beside it stands what an operator does by hand
+//! ([`set_by_operator`](set_by_operator)). Nothing here knows HTTP.
 //!
 //! Mail first, write second: each mail names a state that exists only once the guarded write after
 //! it wins, so a mail without its write is inert, and a failed delivery loses nothing.
@@ -16,6 +17,7 @@ pub mod link;
 pub mod links;
 pub mod mail;
 pub mod request;
+pub mod set_by_operator;
 pub mod undo;
 
 use std::future::Future;
@@ -28,6 +30,7 @@ use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
+use crate::language::Language;
 use crate::limits::{Limits, Wait};
 use crate::mailer::{DeliveryError, Mail, Mailer};
 use crate::password::Password;
@@ -36,7 +39,7 @@ use crate::random::RandomError;
 use crate::users::{DatabaseError, User, Users};
 use link::LinkError;
 use links::Links;
-use mail::{Circumstances, Letters, TemplateError};
+use mail::{Circumstances, Letter, Letters, TemplateError};
 
 /// Mails that may be on their way after their steps were answered. More, and the mail server is not
 /// answering: each may keep its connection waiting for seconds.
@@ -90,6 +93,8 @@ pub struct Caller {
     pub ip: IpAddr,
     /// When the answer is due.
     pub deadline: Deadline,
+    /// What the mails of this request are written in.
+    pub language: Language,
 }
 
 /// Why a link does not do what it was asked to.
@@ -245,6 +250,11 @@ impl EmailChange {
             Ok(done) => done,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }
+    }
+
+    /// The mails, in the caller's language.
+    fn letter(&self, caller: &Caller) -> Letter<'_> {
+        self.letters.in_language(caller.language)
     }
 
     fn circumstances(&self, caller: &Caller) -> Circumstances {

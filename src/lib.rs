@@ -18,7 +18,7 @@
 //! [`server`] listens and turns every failure into a problem document; [`api`] is the contract;
 //! [`telemetry`], [`metrics`], [`readiness`] and [`trace`] are what operators see of it;
 //! [`email_change`] the flow; [`users`], [`password`], [`mailer`], [`email_address`], [`keys`],
-//! [`jwt`], [`limits`], [`clock`] what it works with; [`app`] puts it together, [`config`] and [`cli`]
+//! [`jwt`], [`limits`], [`language`], [`clock`] what it works with; [`app`] puts it together, [`config`] and [`cli`]
 //! start it;
 //! [`dev`] the whole of it on one machine with nothing configured.
 
@@ -36,6 +36,7 @@ pub mod email_change;
 pub mod finding;
 pub mod jwt;
 pub mod keys;
+pub mod language;
 pub mod limits;
 pub mod mailer;
 pub mod metrics;

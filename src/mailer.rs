@@ -40,6 +40,8 @@ pub struct Mail {
     pub kind: &'static str,
     /// The one recipient; in full, so never logged.
     pub to: String,
+    /// The tag of the language it is written in.
+    pub language: String,
     /// One line.
     pub subject: String,
     /// The text part.
@@ -206,6 +208,7 @@ impl Mailer {
             .to(Mailbox::new(None, recipient))
             .subject(&mail.subject)
             .header(AutoSubmitted)
+            .header(ContentLanguage(mail.language.clone()))
             .multipart(MultiPart::alternative_plain_html(
                 mail.text.clone(),
                 mail.html.clone(),
@@ -252,6 +255,24 @@ impl Header for AutoSubmitted {
 
     fn display(&self) -> HeaderValue {
         HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+/// RFC 3282, section 2: screen readers and mail programs need not guess.
+#[derive(Clone)]
+struct ContentLanguage(String);
+
+impl Header for ContentLanguage {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Content-Language")
+    }
+
+    fn parse(tag: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self(tag.to_owned()))
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), self.0.clone())
     }
 }
 

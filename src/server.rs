@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 
 use crate::api;
 use crate::app::{App, Gauges};
+use crate::language::Languages;
 use crate::limits::Limits;
 
 pub(crate) use listen::SHUTDOWN;
@@ -56,7 +57,8 @@ pub async fn serve(
 ) {
     let (flow, readiness) = (app.flow.clone(), app.readiness.clone());
     let (limits, metrics) = (app.limits.clone(), app.gauges.metrics.clone());
-    let front = front::Front::new(routes(app, extra), limits, metrics, &settings);
+    let languages = flow.letters.languages().clone();
+    let front = front::Front::new(routes(app, extra), limits, metrics, languages, &settings);
     let stop = async {
         stop.await;
         readiness.stop();
@@ -77,7 +79,13 @@ pub async fn serve_metrics(listener: TcpListener, limits: Limits, gauges: Gauges
     let routes = Route::new()
         .at("/metrics", get(scrape::metrics))
         .data(gauges);
-    let front = front::Front::new(routes.map_to_response().boxed(), limits, metrics, &settings);
+    let front = front::Front::new(
+        routes.map_to_response().boxed(),
+        limits,
+        metrics,
+        Languages::default(),
+        &settings,
+    );
     listen::serve(listener, front.for_everybody(), SCRAPERS, pending()).await;
 }
 

@@ -1,6 +1,7 @@
 //! `readdress check`: tries what `serve` will need, and says what is wrong and how to mend it.
 
 mod mail;
+mod templates;
 
 use super::{Failure, connect, survey};
 use crate::config::{Common, DatabaseSettings, Production, Reader};
@@ -50,6 +51,13 @@ pub(super) async fn run() -> Result<(), Failure> {
                 bad("host tokens", &failure, &mut wrong);
             }
         }
+    }
+    let found = templates::find(&common.look, &production.app_url, production.links);
+    if found.is_empty() {
+        good("templates", "every mail of every language can be written");
+    }
+    for finding in &found {
+        told("templates", finding, &mut wrong);
     }
     match mail::probe(production.smtp, production.authorities, production.sender).await {
         Ok(()) => good(

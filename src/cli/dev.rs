@@ -64,6 +64,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         keys: KeyRing::parse(&keys::generate()?)
             .map_err(|error| Failure::Refused(error.to_string()))?,
         links: LinkTemplates::below(&app_url),
+        look: common.look,
         lifetimes: common.lifetimes,
         access_lifetime: common.access_lifetime,
         sign_in: true,

@@ -36,6 +36,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         keys: production.keys,
         app_url: production.app_url,
         links: production.links,
+        look: common.look,
         lifetimes: common.lifetimes,
         access_lifetime: common.access_lifetime,
         sign_in: common.sign_in.unwrap_or(host_tokens.is_none()),

@@ -65,6 +65,26 @@ pub const VARIABLES: &[Variable] = &[
         "The sender: an address, or `Name <address>`",
     ),
     variable(
+        "READDRESS_PRODUCT_NAME",
+        "the host of the application URL",
+        "What the mails call the application",
+    ),
+    variable(
+        "READDRESS_LOGO_TEXT",
+        "READDRESS_PRODUCT_NAME",
+        "What stands at the top of each mail's HTML",
+    ),
+    variable(
+        "READDRESS_SUPPORT_ADDRESS",
+        "none",
+        "Where people can ask for help, named in every mail: an e-mail address or a https URL",
+    ),
+    variable(
+        "READDRESS_TEMPLATES",
+        "none",
+        "A folder of mail templates that replace the built-in ones, by language; read once at start",
+    ),
+    variable(
         "READDRESS_USERS_PRESET",
         "none",
         "Whose users table it is: `django`, `laravel`, `devise` or `phoenix`. With this or any other variable about it, the table is the application's; with none, it is the service's own",

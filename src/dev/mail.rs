@@ -1,6 +1,6 @@
 //! One mail of the folder, read for showing.
 
-use mail_parser::{DateTime, MessageParser};
+use mail_parser::{DateTime, MessageParser, MimeHeaders};
 use minijinja::{Value, context};
 
 /// What is shown of a mail.
@@ -9,6 +9,8 @@ pub(super) struct Mail {
     from: String,
     to: String,
     subject: String,
+    /// What it is written in: the pages around it are English.
+    language: String,
     /// RFC 3339, for programs.
     sent_at: String,
     /// The same for people, in UTC: no script asks the browser where it is.
@@ -32,6 +34,11 @@ impl Mail {
             from: address(message.from()),
             to: address(message.to()),
             subject: message.subject().unwrap_or_default().to_owned(),
+            language: message
+                .content_language()
+                .as_text()
+                .unwrap_or("en")
+                .to_owned(),
             sent_at: message.date().map(DateTime::to_rfc3339).unwrap_or_default(),
             sent: message.date().map(for_people).unwrap_or_default(),
             text: text.replace("\r\n", "\n"),
@@ -51,6 +58,7 @@ impl From<Mail> for Value {
         let lines = lines.map(|line| context! { text => line, is_link => is_link(line) });
         context! {
             name => mail.name, from => mail.from, to => mail.to, subject => mail.subject,
+            language => mail.language,
             sent_at => mail.sent_at, sent => mail.sent, lines => lines.collect::<Vec<_>>(),
         }
     }

@@ -112,7 +112,9 @@ impl EmailChange {
         let when = self.circumstances(caller);
         if !self.users.keep_undo() {
             return Ok(Notice {
-                mail: self.letters.changing(&user.email, &WayBack::None, when)?,
+                mail: self
+                    .letter(caller)
+                    .changing(&user.email, &WayBack::None, when)?,
                 opens: None,
             });
         }
@@ -122,14 +124,14 @@ impl EmailChange {
         {
             return Ok(Notice {
                 mail: self
-                    .letters
+                    .letter(caller)
                     .changing(&user.email, &WayBack::Earlier, when)?,
                 opens: None,
             });
         }
         let undo = self.links.issue_undo(user, link.claims().opened_at)?;
         let mail = self
-            .letters
+            .letter(caller)
             .changing(&user.email, &WayBack::Link(undo), when)?;
         Ok(Notice {
             mail,
@@ -163,7 +165,7 @@ impl EmailChange {
             Replaced::EmailTaken => return Err(ActivateError::EmailTaken),
             Replaced::Stale => return self.overtaken(caller, link).await,
         }
-        self.send_afterwards(self.letters.changed(new_email.as_str()), "changed");
+        self.send_afterwards(self.letter(caller).changed(new_email.as_str()), "changed");
         tracing::info!(
             user_id = %user.id, from = masked(&user.email), to = masked(new_email.as_str()), kid = link.kid(), told,
             "email_change.activated"

@@ -66,7 +66,7 @@ impl EmailChange {
                 undo_opened_at: user.undo_opened_at,
             };
             if self.users.replace(&user, &change, caller.deadline).await? == Replaced::Done {
-                self.send_afterwards(self.letters.cancelled(&user.email), "cancelled");
+                self.send_afterwards(self.letter(caller).cancelled(&user.email), "cancelled");
                 tracing::info!(user_id = %user.id, email = masked(&user.email), kid = link.kid(), "email_change.cancelled");
                 return Ok(());
             }

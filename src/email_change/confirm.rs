@@ -104,9 +104,10 @@ impl EmailChange {
             .issue_activate(&user, next_nonce, &new_email, link.issued_at());
         let expires_at = activate.expires_at;
         let mail = if owner.is_some_and(|owner| owner != user.id) {
-            self.letters.taken(&new_email, self.circumstances(caller))
+            self.letter(caller)
+                .taken(&new_email, self.circumstances(caller))
         } else {
-            self.letters
+            self.letter(caller)
                 .activate(&new_email, &user.email, &activate.token, expires_at)
         }
         .map_err(Defect::from)?;

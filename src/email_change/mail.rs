@@ -1,23 +1,56 @@
 //! Each mail of the story: its facts, and every link in it.
 //!
-//! A mail is a text and an HTML template of one name in `templates/en`, embedded in the binary. No
-//! text that a requester chose stands in any of them. One function a mail; the steps call them.
+//! A mail is a text and an HTML template of one name in `templates/`, a folder a language, embedded
+//! in the binary and replaced from a folder of the operator's. No text that a requester chose stands
+//! in any of them. One function a mail; the steps call them, in the language of their caller:
+//! `letters.in_language(caller.language).confirm(…)`.
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+mod built_in;
+mod folder;
+mod proof;
+mod set;
+mod templates;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use minijinja::{Value, context};
+
+pub use built_in::{COMMON, Kind, MAILS, PHRASES};
+pub use templates::TemplateError;
 
 use super::link::Issued;
-use crate::clock::for_people;
 use crate::email_address::{EmailAddress, masked};
+use crate::language::{Language, Languages};
 use crate::mailer::Mail;
+use templates::{Facts, Templates};
 
-/// A template did not render: a defect of the template, never of the request.
-#[derive(Debug, thiserror::Error)]
-#[error("the mail template {template} does not render")]
-pub struct TemplateError {
-    template: String,
-    #[source]
-    source: Box<minijinja::Error>,
+/// Everything that is wrong with the templates.
+#[derive(Debug)]
+pub struct TemplateErrors(pub Vec<TemplateError>);
+
+impl std::error::Error for TemplateErrors {}
+
+impl fmt::Display for TemplateErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("mail templates cannot be used:")?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  {error}"))
+    }
+}
+
+/// How the mails look and what they call things.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// The name people know the application by; without one, its host name.
+    pub product: Option<String>,
+    /// Where people can ask for help: an address, or a URL.
+    pub support: Option<String>,
+    /// What stands at the top of the HTML; without it, the product's name.
+    pub logo: Option<String>,
+    /// A folder of templates that replace the built-in ones.
+    pub templates: Option<PathBuf>,
 }
 
 /// Where each link leads: a URL in which `{token}` stands once.
@@ -71,63 +104,58 @@ pub enum WayBack {
 
 /// Writes the mails.
 pub struct Letters {
-    templates: Environment<'static>,
+    templates: Templates,
     links: LinkTemplates,
-    service: String,
 }
 
-macro_rules! embedded {
-    ($($name:literal),+ $(,)?) => {
-        [$(($name, include_str!(concat!("../../templates/en/", $name)))),+]
-    };
+/// Writes the mails in one language.
+pub struct Letter<'a> {
+    letters: &'a Letters,
+    language: Language,
 }
-
-const TEMPLATES: [(&str, &str); 16] = embedded![
-    "layout.html",
-    "button.html",
-    "confirm.txt",
-    "confirm.html",
-    "activate.txt",
-    "activate.html",
-    "taken.txt",
-    "taken.html",
-    "changing.txt",
-    "changing.html",
-    "changed.txt",
-    "changed.html",
-    "cancelled.txt",
-    "cancelled.html",
-    "undone.txt",
-    "undone.html",
-];
 
 impl Letters {
-    /// `service` is the name people know the application by.
+    /// `app_url` is where the application is: its host is the product's name if it has no other.
+    ///
+    /// With a folder of templates, every mail of every language is rendered once, and must say what
+    /// it is there for.
     ///
     /// # Errors
     ///
-    /// [`TemplateError`] if a template cannot be read.
-    pub fn new(service: String, links: LinkTemplates) -> Result<Self, TemplateError> {
-        let mut templates = Environment::new();
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        templates.set_syntax(
-            SyntaxConfig::builder()
-                .trim_blocks(true)
-                .build()
-                .map_err(|source| failed("syntax", source))?,
-        );
-        for (name, source) in TEMPLATES {
-            templates
-                .add_template(name, source)
-                .map_err(|source| failed(name, source))?;
+    /// [`TemplateErrors`], with everything that is wrong.
+    pub fn new(look: Look, app_url: &str, links: LinkTemplates) -> Result<Self, TemplateErrors> {
+        let product = look.product.unwrap_or_else(|| host_of(app_url));
+        let facts = Facts {
+            logo: look.logo.unwrap_or_else(|| product.clone()),
+            support: look.support,
+            product,
+        };
+        let folder = look.templates.as_deref();
+        let templates = Templates::read(folder, &facts).map_err(TemplateErrors)?;
+        let letters = Self { templates, links };
+        if folder.is_some() {
+            proof::prove(&letters).map_err(TemplateErrors)?;
         }
-        Ok(Self {
-            templates,
-            links,
-            service,
-        })
+        Ok(letters)
     }
 
+    /// The languages there are mails in.
+    #[must_use]
+    pub fn languages(&self) -> &Languages {
+        &self.templates.languages
+    }
+
+    /// The mails in that language.
+    #[must_use]
+    pub fn in_language(&self, language: Language) -> Letter<'_> {
+        Letter {
+            letters: self,
+            language,
+        }
+    }
+}
+
+impl Letter<'_> {
     /// To the current address: here is the link to type the new one, and the way to stop it.
     ///
     /// # Errors
@@ -145,10 +173,10 @@ impl Letters {
             "confirm",
             to,
             context! {
-                link => with_token(&self.links.confirm, confirm),
-                cancel_link => cancel.map(|token| with_token(&self.links.cancel, token)),
-                expires => for_people(expires_at),
-                asked => for_people(when.at),
+                link => with_token(&self.letters.links.confirm, confirm),
+                cancel_link => cancel.map(|token| with_token(&self.letters.links.cancel, token)),
+                expires => self.date(expires_at)?,
+                asked => self.date(when.at)?,
                 client => when.from.to_string(),
             },
         )
@@ -171,8 +199,8 @@ impl Letters {
             to.as_str(),
             context! {
                 current => masked(current),
-                link => with_token(&self.links.activate, token),
-                expires => for_people(expires_at),
+                link => with_token(&self.letters.links.activate, token),
+                expires => self.date(expires_at)?,
             },
         )
     }
@@ -186,7 +214,7 @@ impl Letters {
         self.render(
             "taken",
             to.as_str(),
-            context! { asked => for_people(when.at) },
+            context! { asked => self.date(when.at)? },
         )
     }
 
@@ -209,10 +237,10 @@ impl Letters {
             "changing",
             to,
             context! {
-                undo_link => undo.map(|undo| with_token(&self.links.undo, &undo.token)),
-                undo_until => undo.map(|undo| for_people(undo.expires_at)),
+                undo_link => undo.map(|undo| with_token(&self.letters.links.undo, &undo.token)),
+                undo_until => undo.map(|undo| self.date(undo.expires_at)).transpose()?,
                 changed_before => matches!(way_back, WayBack::Earlier),
-                asked => for_people(when.at),
+                asked => self.date(when.at)?,
                 client => when.from.to_string(),
             },
         )
@@ -245,26 +273,34 @@ impl Letters {
         self.render("undone", to, context! {})
     }
 
+    /// To the old address, after an operator replaced it.
+    ///
+    /// # Errors
+    ///
+    /// [`TemplateError`].
+    pub fn set_by_operator(&self, to: &str, at: i64) -> Result<Mail, TemplateError> {
+        self.render(
+            "set_by_operator",
+            to,
+            context! { changed => self.date(at)? },
+        )
+    }
+
+    fn date(&self, seconds: i64) -> Result<String, TemplateError> {
+        self.letters.templates.date(self.language, seconds)
+    }
+
     fn render(&self, name: &'static str, to: &str, facts: Value) -> Result<Mail, TemplateError> {
-        let facts = context! { service => self.service.as_str(), ..facts };
-        let render = |form: &str| {
-            let template = format!("{name}.{form}");
-            let rendered = self
-                .templates
-                .get_template(&template)
-                .and_then(|found| found.render(&facts));
-            rendered.map_err(|source| failed(&template, source))
-        };
-        let text = render("txt")?;
-        // The first line of a text template is its subject.
-        let (subject, text) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let templates = &self.letters.templates;
+        let rendered = templates.render(self.language, name, facts)?;
         Ok(Mail {
             // Told apart, the two would tell who has an account.
             kind: if name == "taken" { "activate" } else { name },
             to: to.to_owned(),
-            subject: subject.trim_start_matches("Subject: ").to_owned(),
-            text: text.to_owned(),
-            html: render("html")?,
+            language: templates.languages.tag(self.language).to_owned(),
+            subject: rendered.subject,
+            text: rendered.text,
+            html: rendered.html,
         })
     }
 }
@@ -274,9 +310,10 @@ fn with_token(template: &str, token: &str) -> String {
     template.replace(TOKEN, token)
 }
 
-fn failed(template: &str, source: minijinja::Error) -> TemplateError {
-    TemplateError {
-        template: template.to_owned(),
-        source: Box::new(source),
-    }
+/// What people see in their address bar.
+fn host_of(app_url: &str) -> String {
+    let host = url::Url::parse(app_url)
+        .ok()
+        .and_then(|url| url.host_str().map(ToOwned::to_owned));
+    host.unwrap_or_else(|| app_url.to_owned())
 }

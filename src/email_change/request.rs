@@ -54,7 +54,7 @@ impl EmailChange {
             .keep_nonce()
             .then(|| self.links.issue_cancel(user));
         let mail = self
-            .letters
+            .letter(caller)
             .confirm(
                 &user.email,
                 &confirm.token,

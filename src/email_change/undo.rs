@@ -105,7 +105,7 @@ impl EmailChange {
             match self.restore(caller, &user, &old).await? {
                 Replaced::Done => {
                     if status == Reversal::Undone {
-                        self.send_afterwards(self.letters.undone(&old.email), "undone");
+                        self.send_afterwards(self.letter(caller).undone(&old.email), "undone");
                     }
                     tracing::info!(user_id = %user.id, email = masked(&old.email), kid = link.kid(), ?status, "email_change.undone");
                     return Ok(Undone {

@@ -27,6 +27,7 @@ use super::{Settings, allowed, scrape};
 use crate::api::problem::{Code, Problem};
 use crate::deadline::{self, Deadline};
 use crate::email_change::Caller;
+use crate::language::{Language, Languages};
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::telemetry;
@@ -56,6 +57,7 @@ pub(super) struct Front {
     metrics: Metrics,
     /// Who may read `/metrics` here.
     readers: Readers,
+    languages: Languages,
     in_flight: Semaphore,
 }
 
@@ -71,6 +73,7 @@ impl Front {
         routes: BoxEndpoint<'static, Response>,
         limits: Limits,
         metrics: Metrics,
+        languages: Languages,
         settings: &Settings,
     ) -> Self {
         Self {
@@ -84,6 +87,7 @@ impl Front {
             } else {
                 Readers::Nobody
             },
+            languages,
             in_flight: Semaphore::new(MAX_IN_FLIGHT),
         }
     }
@@ -147,6 +151,7 @@ impl Front {
         let caller = Caller {
             ip: self.client_of(&request),
             deadline: Deadline::of_request(),
+            language: self.language_of(&request),
         };
         if path == "/metrics" && !self.may_read_metrics(&request) {
             return Err(Problem::new(Code::NotFound).into());
@@ -176,6 +181,12 @@ impl Front {
             Readers::ThisMachine => scrape::is_local(peer_of(request), request.headers()),
             Readers::Everybody => true,
         }
+    }
+
+    fn language_of(&self, request: &Request) -> Language {
+        let lines = request.headers().get_all(header::ACCEPT_LANGUAGE);
+        self.languages
+            .choose(lines.iter().filter_map(|line| line.to_str().ok()))
     }
 
     fn client_of(&self, request: &Request) -> IpAddr {
@@ -321,7 +332,7 @@ mod tests {
             .boxed();
         let metrics = Metrics::new(&Clock::System);
         let limits = Limits::new(quotas, &Clock::System, metrics.clone());
-        let front = Front::new(routes, limits, metrics, &settings);
+        let front = Front::new(routes, limits, metrics, Languages::default(), &settings);
         let request = Request::builder().uri_str("/broken").finish();
         let response = front.answer(request).await;
         assert_eq!(response.status().as_u16(), 500);

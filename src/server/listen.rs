@@ -5,6 +5,8 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +15,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Request};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::activity::Activity;
 use super::front::Front;
@@ -54,24 +57,11 @@ pub(super) async fn serve(
     let front = Arc::new(front);
     let builder = Arc::new(builder());
     let places = Arc::new(Semaphore::new(max_connections.max(1)));
-    let graceful = GracefulShutdown::new();
-    let mut stop = pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            () = &mut stop => break,
-        };
-        let (stream, peer, place) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(BACK_OFF).await;
-                continue;
-            }
-        };
-        let (front, builder, watcher) =
-            (Arc::clone(&front), Arc::clone(&builder), graceful.watcher());
-        tokio::spawn(async move {
+    let (connections, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let begin = |(stream, peer, place): Accepted| {
+        let (front, builder, stopping) =
+            (Arc::clone(&front), Arc::clone(&builder), stopping.clone());
+        connections.spawn(async move {
             let (_place, _open) = (place, front.metrics().connection());
             if !says_something(&stream).await {
                 return;
@@ -89,17 +79,42 @@ pub(super) async fn serve(
                 }
             });
             let io = TokioIo::new(Wire::new(stream));
-            let connection = watcher.watch(builder.serve_connection(io, service));
+            let mut connection = pin!(builder.serve_connection(io, service));
             tokio::select! {
+                // In this order: what has arrived is read before the connection hears of the end.
+                // Otherwise it would end without an answer.
+                biased;
                 // A connection that breaks is the other side's business.
+                _ = connection.as_mut() => return,
+                () = activity.is_over(UNUSED) => return,
+                () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+            }
+            tokio::select! {
                 _ = connection => {}
                 () = activity.is_over(UNUSED) => {}
             }
         });
+    };
+    let mut stop = pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok(accepted) => begin(accepted),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
     }
-    drop(listener);
+    // Whoever is in the queue believes to be connected already, and would be cut off by its end.
+    last_in_the_queue(listener, &places).for_each(begin);
     let since = Instant::now();
-    if timeout_at(since + SHUTDOWN - FINISHING, graceful.shutdown())
+    stopping.cancel();
+    connections.close();
+    if timeout_at(since + SHUTDOWN - FINISHING, connections.wait())
         .await
         .is_err()
     {
@@ -108,17 +123,33 @@ pub(super) async fn serve(
     since
 }
 
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, std::net::SocketAddr, OwnedSemaphorePermit)> {
+/// A connection, whose it is, and its place among the most there may be.
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Accepted> {
     let place = Arc::clone(places)
         .acquire_owned()
         .await
-        .map_err(std::io::Error::other)?;
+        .map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, peer, place))
+}
+
+/// What the system has accepted in our name; then nobody listens any more.
+fn last_in_the_queue(
+    listener: TcpListener,
+    places: &Arc<Semaphore>,
+) -> impl Iterator<Item = Accepted> {
+    let listener = listener.into_std().ok();
+    std::iter::from_fn(move || {
+        let place = Arc::clone(places).try_acquire_owned().ok()?;
+        // Without waiting, as the runtime has set it.
+        let (stream, peer) = listener.as_ref()?.accept().ok()?;
+        stream.set_nonblocking(true).ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, peer, place))
+    })
 }
 
 /// Whether enough has arrived to tell HTTP/1 from HTTP/2. hyper's own clock starts only then, so

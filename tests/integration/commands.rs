@@ -6,6 +6,9 @@ mod dev;
 mod mail_server;
 mod pages;
 mod serve;
+mod set_email;
+mod standby;
+mod templates;
 mod variables;
 
 use std::collections::BTreeSet;

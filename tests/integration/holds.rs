@@ -5,7 +5,6 @@
 //! little of each, from a fixed seed; `scripts/soak` runs all of it and prints what it measured.
 
 mod cheap;
-mod cluster;
 mod crashes;
 mod database_faults;
 pub mod deployment;
@@ -20,6 +19,9 @@ mod mail_faults;
 mod model;
 pub mod pipe;
 mod races;
+mod releases;
 mod replicas;
+mod rollout;
+mod rotations;
 mod statistics;
 mod volume;

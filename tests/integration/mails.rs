@@ -100,3 +100,14 @@ async fn each_mail_is_a_proper_automatic_message() {
     assert_eq!(ids.len(), mails.len());
     app.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_operator_did_is_told_to_the_address_that_was_replaced() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    app.add_user("ann@example.com", PASSWORD).await;
+    let set = app.set_email("ann@example.com", "ann@new.example").await;
+    set.expect("set");
+    let notice = app.mail_to("ann@example.com");
+    redact().bind(|| insta::assert_snapshot!("set_by_operator", shown(&notice)));
+    app.close().await;
+}

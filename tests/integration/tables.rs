@@ -3,6 +3,8 @@
 mod addresses;
 mod ids;
 mod missing_columns;
+mod presets;
+mod set_by_operator;
 
 use readdress::password::{self, Password};
 use readdress::users::Layout;

@@ -67,8 +67,10 @@ def running(command, url, **options):
         process.wait(timeout=15)
 
 
-def post(url, body):
+def post(url, body, access=None):
     request = Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    if access:
+        request.add_header("Authorization", f"Bearer {access}")
     try:
         with urlopen(request, timeout=15) as response:
             return response.status, json.load(response)

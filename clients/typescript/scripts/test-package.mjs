@@ -58,9 +58,14 @@ try {
   const [{ filename, files, unpackedSize }] = JSON.parse(packed.toString().replace(/^[^[]*/, ''));
   const strangers = files
     .map((file) => file.path)
-    .filter((path) => !/^(dist\/|README|package)/.test(path));
+    .filter((path) => !/^(dist\/|README|package|LICENSE-)/.test(path));
   if (strangers.length > 0) {
     throw new Error(`these do not belong into the package: ${strangers.join(', ')}`);
+  }
+  for (const licence of ['LICENSE-MIT', 'LICENSE-APACHE']) {
+    if (!files.some((file) => file.path === licence)) {
+      throw new Error(`${licence} is missing in the package`);
+    }
   }
   console.log(`${filename}: ${files.length} files, ${unpackedSize} bytes unpacked`);
 

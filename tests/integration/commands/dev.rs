@@ -51,7 +51,8 @@ async fn mailbox(dev: &Running) -> Vec<(String, String)> {
     assert_eq!(page.status.as_u16(), 200, "{}", page.text);
     let entries = page.text.split("<li><a href=\"").skip(1);
     let entries = entries.map(|entry| {
-        let (path, rest) = entry.split_once("\">").expect("a link");
+        let (path, rest) = entry.split_once('"').expect("a link");
+        let rest = rest.split_once('>').expect("its start").1;
         (
             path.to_owned(),
             rest.split_once("</a>").expect("its end").0.to_owned(),
@@ -335,4 +336,42 @@ async fn dev_listens_on_this_machine_alone() {
             "nothing was made"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dev_writes_and_shows_mails_in_the_language_of_the_browser() {
+    let shell = shell().with("READDRESS_PRODUCT_NAME", "例え & Söhne");
+    let dev = shell.start("dev").await;
+    let session = sign_in(&dev, DEMO).await;
+    let request = dev
+        .http
+        .post(format!("{}/v1/email-change/request", dev.url))
+        .header("Accept-Language", "ja-JP, en;q=0.5")
+        .header("Content-Type", "application/json")
+        .bearer_auth(session.field("access_token"))
+        .body(json!({ "password": DEMO_PASSWORD }).to_string());
+    Answer::read(request.send().await.expect("an answer"))
+        .await
+        .ok(202);
+    let subject = "例え &amp; Söhne のメールアドレスの変更";
+    let mails = mailbox_of(&dev, 1).await;
+    assert_eq!(mails[0].1, subject);
+    let page = dev.get(&mails[0].0).await.text;
+    assert!(
+        page.contains(&format!("<h1 lang=\"ja\">{subject}</h1>")),
+        "{page}"
+    );
+    let html = dev.get(&format!("{}/html", mails[0].0)).await;
+    assert_eq!(
+        html.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    assert!(
+        html.text.contains("<html lang=\"ja\">") && html.text.contains("お心当たりがない場合"),
+        "{}",
+        html.text
+    );
+    let text = dev.get("/dev/mailbox/latest.txt").await.text;
+    assert!(text.contains("ご本人による操作の場合は、"), "{text}");
+    latest_token(&dev, "new-email").await;
 }

@@ -50,6 +50,7 @@ impl Server {
         let mail = Mail {
             kind: "confirm",
             to: "ann@example.com".to_owned(),
+            language: "en".into(),
             subject: "Hello".to_owned(),
             text: "Hello\n".to_owned(),
             html: "<p>Hello</p>\n".to_owned(),

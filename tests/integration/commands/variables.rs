@@ -72,6 +72,7 @@ fn the_documentation_names_no_variable_that_does_not_exist() {
         "README.md",
         "docs/architecture.md",
         "docs/configuration.md",
+        "docs/mails.md",
         "docs/operations.md",
         "docs/security.md",
     ] {

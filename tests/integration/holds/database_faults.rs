@@ -10,10 +10,10 @@ use sea_orm::ConnectionTrait;
 use tokio::time::sleep;
 
 use super::cheap;
-use super::cluster::Cluster;
 use super::deployment::{Deployment, request, show, sign_in, state_of};
 use super::volume::{figure, seeded, volume};
 use crate::support::app::{PASSWORD, at_once};
+use crate::support::cluster::Cluster;
 use crate::support::{Answer, Engine, Options, Person, TestApp, database};
 
 /// No answer takes longer, whatever is broken.

@@ -10,7 +10,10 @@ use readdress::deadline::Deadline;
 use readdress::email_address::EmailAddress;
 use readdress::email_change::EmailChange;
 use readdress::email_change::link::Lifetimes;
-use readdress::email_change::mail::LinkTemplates;
+use readdress::email_change::mail::{Letters, LinkTemplates, Look};
+use readdress::email_change::set_by_operator::{
+    Operator, Order, Reason, SetByOperator, SetByOperatorError,
+};
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
 use readdress::mailer::{Authorities, Mailer, Smtp};
@@ -19,6 +22,7 @@ use readdress::password::{self, Checker, Password};
 use readdress::server;
 use readdress::users::{Layout, Users};
 use reqwest::Method;
+use reqwest::header::{ACCEPT_LANGUAGE, HeaderValue};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -45,6 +49,7 @@ pub struct Options {
     pub host_tokens: Option<(HostTokenKeys, HostTokenRules)>,
     pub password_threads: usize,
     pub server: server::Settings,
+    pub look: Look,
 }
 
 impl Default for Options {
@@ -71,6 +76,7 @@ impl Default for Options {
                 max_connections: 500,
                 metrics: true,
             },
+            look: Look::default(),
         }
     }
 }
@@ -269,6 +275,16 @@ impl TestApp {
             .unwrap_or_else(|| panic!("no mail to {to}"))
     }
 
+    /// What the browser says from now on that its user reads.
+    pub fn speak(&mut self, accept_language: &str) {
+        let value = HeaderValue::from_bytes(accept_language.as_bytes()).expect("a header");
+        self.http = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .default_headers([(ACCEPT_LANGUAGE, value)].into_iter().collect())
+            .build()
+            .expect("a client");
+    }
+
     // The operations, a verb each.
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
@@ -369,6 +385,29 @@ impl TestApp {
         answer
     }
 
+    // The operator.
+
+    /// What `readdress user set-email` works with.
+    pub fn operator(&self) -> Operator {
+        let links = LinkTemplates::below(APP_URL);
+        Operator {
+            users: self.users.clone(),
+            letters: Letters::new(Look::default(), APP_URL, links).expect("templates"),
+            mailer: mailer(&self.smtp, &self.clock),
+            clock: self.clock.clone(),
+        }
+    }
+
+    pub async fn set_email(
+        &self,
+        from: &str,
+        to: &str,
+    ) -> Result<SetByOperator, SetByOperatorError> {
+        self.operator()
+            .set_email(&order(None, Some(from), to))
+            .await
+    }
+
     // The story so far.
 
     /// A confirm link, fresh from the current mailbox.
@@ -429,7 +468,7 @@ struct Served {
     server: JoinHandle<()>,
 }
 
-async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock) -> Served {
+fn mailer(smtp: &SmtpSink, clock: &Clock) -> Mailer {
     let sender = "Accounts <accounts@app.example.com>"
         .parse()
         .expect("a sender");
@@ -438,11 +477,28 @@ async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock)
         Authorities::default(),
         4,
     );
+    Mailer::smtp(smtp, sender, clock.clone())
+}
+
+/// What an operator types.
+pub fn order(id: Option<&str>, from: Option<&str>, to: &str) -> Order {
+    Order {
+        id: id.map(ToOwned::to_owned),
+        from: from.map(ToOwned::to_owned),
+        to: EmailAddress::parse(to).expect("an address"),
+        reason: Reason::parse("ticket 4711").expect("a reason"),
+        by: "operator".to_owned(),
+        language: "en".to_owned(),
+    }
+}
+
+async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock) -> Served {
     let app = App::build(Blueprint {
         clock: clock.clone(),
         keys: KeyRing::parse(&options.keys).expect("keys"),
         app_url: APP_URL.to_owned(),
         links: LinkTemplates::below(APP_URL),
+        look: options.look.clone(),
         lifetimes: options.lifetimes,
         access_lifetime: Duration::from_mins(15),
         sign_in: options.sign_in,
@@ -453,7 +509,7 @@ async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock)
         password_threads: options.password_threads,
         passwords: Checker::default(),
         users: users.clone(),
-        mailer: Mailer::smtp(smtp, sender, clock.clone()),
+        mailer: mailer(smtp, clock),
         metrics: Metrics::new(clock),
     })
     .expect("a service");

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod app;
 pub mod certificates;
+pub mod cluster;
 pub mod contract;
 pub mod database;
 pub mod forge;

@@ -25,6 +25,52 @@ impl Cluster {
             eprintln!("left out: initdb and pg_ctl of PostgreSQL are not installed here");
             return None;
         };
+        let cluster = Self::empty(binaries);
+        cluster.run(
+            "initdb",
+            &[
+                "--username=postgres",
+                "--auth=trust",
+                "--no-locale",
+                "--encoding=UTF8",
+            ],
+        );
+        let mut conf = format!(
+            "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n",
+            cluster.port
+        );
+        for setting in settings {
+            conf += setting;
+            conf.push('\n');
+        }
+        cluster.configure(&conf);
+        cluster.go();
+        Some(cluster)
+    }
+
+    /// A copy of this one that follows it and only reads.
+    pub fn standby(&self) -> Self {
+        let standby = Self::empty(self.binaries.clone());
+        standby.run(
+            "pg_basebackup",
+            &[
+                "--write-recovery-conf",
+                "--checkpoint=fast",
+                &format!("--dbname={}", self.url()),
+            ],
+        );
+        standby.configure(&format!("port = {}\n", standby.port));
+        standby.go();
+        standby
+    }
+
+    /// From a standby to a primary.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["promote", "--wait"]);
+    }
+
+    /// A folder for one, and a port.
+    fn empty(binaries: PathBuf) -> Self {
         let folder = TempDir::new().expect("a folder");
         if is_root() {
             let chown = Command::new("chown")
@@ -36,30 +82,11 @@ impl Cluster {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
-        let cluster = Self {
+        Self {
             binaries,
             folder,
             port,
-        };
-        cluster.run(
-            "initdb",
-            &[
-                "--username=postgres",
-                "--auth=trust",
-                "--no-locale",
-                "--encoding=UTF8",
-            ],
-        );
-        let mut conf = format!(
-            "port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n"
-        );
-        for setting in settings {
-            conf += setting;
-            conf.push('\n');
         }
-        cluster.configure(&conf);
-        cluster.go();
-        Some(cluster)
     }
 
     pub fn url(&self) -> String {
@@ -153,7 +180,7 @@ fn binaries() -> Option<PathBuf> {
 }
 
 fn has_all(path: &Path) -> bool {
-    ["initdb", "pg_ctl", "postgres"]
+    ["initdb", "pg_ctl", "postgres", "pg_basebackup"]
         .iter()
         .all(|name| path.join(name).exists())
 }

@@ -1,0 +1,208 @@
+//! The release binary as a process of its own, and what the system knows about it.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{PASSWORD, app, smtp};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_readdress");
+
+pub struct Service {
+    process: Child,
+    pub url: String,
+    http: reqwest::Client,
+    pub started_in: Duration,
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn command(arguments: &[&str], database_url: &str) -> Command {
+    let mut command = Command::new(BINARY);
+    let ours = std::env::vars().filter(|(name, _)| name.starts_with("READDRESS_"));
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(ours)
+        .env("READDRESS_DATABASE_URL", database_url)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// A table, and one person in it.
+pub fn prepare(database_url: &str, email: &str) {
+    let migrated = command(&["migrate", "up"], database_url).status();
+    assert!(migrated.expect("runs").success());
+    let mut add = command(&["user", "add", email], database_url)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    std::io::Write::write_all(&mut add.stdin.take().expect("a pipe"), PASSWORD.as_bytes())
+        .expect("written");
+    add.wait().expect("ends");
+}
+
+impl Service {
+    /// Starts it, and waits for its first answer.
+    pub async fn start(database_url: &str, smtp_url: &str) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a port")
+            .port();
+        let listen = format!("127.0.0.1:{port}");
+        let key = readdress::keys::generate().expect("random");
+        let mut serve = command(&["serve"], database_url);
+        serve
+            .envs([
+                ("READDRESS_APP_URL", app::APP_URL),
+                ("READDRESS_SECRET_KEYS", &key),
+                ("READDRESS_SMTP_URL", smtp_url),
+                ("READDRESS_MAIL_FROM", "a@app.example.com"),
+                ("READDRESS_LISTEN", &listen),
+                ("READDRESS_ACCESS_TTL", "1h"),
+            ])
+            .envs(
+                ["PASSWORDS", "RECIPIENT", "RECIPIENT_ALL", "CLIENT"]
+                    .map(|name| (format!("READDRESS_LIMIT_{name}"), "off")),
+            );
+        let began = Instant::now();
+        let process = serve.spawn().expect("runs");
+        let (url, http) = (format!("http://{listen}"), reqwest::Client::new());
+        while http.get(format!("{url}/healthz")).send().await.is_err() {
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "the server does not start"
+            );
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Self {
+            process,
+            url,
+            http,
+            started_in: began.elapsed(),
+        }
+    }
+
+    pub async fn post(&self, path: &str, access: &str, body: Value) -> Value {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .header("Content-Type", "application/json");
+        let answer = request
+            .header("Authorization", format!("Bearer {access}"))
+            .body(body.to_string())
+            .send()
+            .await;
+        let text = answer.expect("an answer").text().await.expect("a body");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    pub async fn sign_in(&self, email: &str) -> String {
+        let session = self
+            .post(
+                "/v1/session",
+                "",
+                json!({ "email": email, "password": PASSWORD }),
+            )
+            .await;
+        let token = session["access_token"].as_str();
+        token.expect("signed in").to_owned()
+    }
+
+    /// Latencies of `/healthz`, asked 100 times a second, in milliseconds.
+    pub async fn probe(&self, during: Duration) -> Vec<f64> {
+        let (began, mut latencies) = (Instant::now(), Vec::new());
+        while began.elapsed() < during {
+            let asked = Instant::now();
+            let answer = self.http.get(format!("{}/healthz", self.url)).send().await;
+            assert!(answer.expect("an answer").status().is_success());
+            latencies.push(asked.elapsed().as_secs_f64() * 1e3);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        latencies
+    }
+
+    /// Processor time of all its threads so far, in milliseconds.
+    pub fn cpu_ms(&self) -> f64 {
+        cpu_ms(&self.process.id().to_string())
+    }
+
+    /// Resident now, and at its highest, in MiB (proc(5)).
+    pub fn memory_mib(&self) -> (f64, f64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))
+            .expect("a process");
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name));
+            let kib = line.and_then(|line| line.split_whitespace().nth(1));
+            kib.and_then(|kib| kib.parse::<f64>().ok())
+                .expect("a number")
+                / 1024.0
+        };
+        (field("VmRSS:"), field("VmHWM:"))
+    }
+}
+
+/// Request, confirm, activate: from one address to the next. What each of the three cost, in
+/// milliseconds of processor time, with the mails that follow it; and took, until it was answered.
+pub async fn change(
+    service: &Service,
+    sink: &smtp::SmtpSink,
+    access: &str,
+    number: u32,
+) -> [(f64, f64); 3] {
+    let mut costs = [(0.0, 0.0); 3];
+    let [from, to] = [number, number + 1].map(|number| format!("bench{number}@example.com"));
+    let steps = [
+        ("request", "", 1),
+        ("confirm", "new-email", 1),
+        ("activate", "email-activation", 2),
+    ];
+    for (step, page, mails) in steps {
+        let mut body = json!({});
+        if step != "request" {
+            let to = if step == "confirm" { &from } else { &to };
+            let token = sink.newest(to, |mail| mail.find_token(page));
+            body["token"] = token.expect("a link").into();
+        }
+        if step != "activate" {
+            body["password"] = PASSWORD.into();
+        }
+        if step == "confirm" {
+            body["new_email"] = to.clone().into();
+        }
+        let mails = sink.received().len() + mails;
+        let (before, began) = (service.cpu_ms(), Instant::now());
+        let answer = service
+            .post(&format!("/v1/email-change/{step}"), access, body)
+            .await;
+        let took = began.elapsed().as_secs_f64() * 1e3;
+        assert!(answer["code"].is_null(), "{answer}");
+        while sink.received().len() < mails {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        // What comes after the last byte: the log, the connections put back.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let at = usize::from(step != "request") + usize::from(step == "activate");
+        costs[at] = (service.cpu_ms() - before, took);
+    }
+    sink.forget();
+    costs
+}
+
+/// Processor time of a process so far, in milliseconds: of all its threads, in nanoseconds
+/// (Documentation/scheduler/sched-stats.rst); none of ours ends meanwhile.
+pub fn cpu_ms(process: &str) -> f64 {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).expect("a process");
+    let nanoseconds = threads.filter_map(|thread| {
+        let stat = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e6
+}

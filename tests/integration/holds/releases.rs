@@ -1,0 +1,95 @@
+//! Links that an earlier release made: people hold them through an upgrade, for up to eight days.
+//!
+//! `tests/vectors/links-VERSION.json` is kept from each release: the keys, one row, and a token of
+//! every kind that was good for it. They are made by
+//! `cargo test --test integration -- --ignored the_links_of_this_version_are_kept`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::links::{Stage, knock};
+use crate::support::app::START;
+use crate::support::{Options, TestApp};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
+#[tokio::test]
+async fn links_of_every_earlier_release_still_hold() {
+    let mut releases = 0;
+    for file in std::fs::read_dir(folder()).expect("a folder") {
+        let file = file.expect("a file").path();
+        let name = file.file_name().expect("a name").to_string_lossy();
+        if !name.starts_with("links-") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("read");
+        let kept: Value = serde_json::from_str(&text).expect("JSON");
+        releases += 1;
+        for (door, token) in kept["tokens"].as_object().expect("tokens") {
+            let app = restored(&kept).await;
+            let answer = knock(&app, &app.url, door, token.as_str().expect("a token")).await;
+            assert!(
+                answer.status.is_success(),
+                "{door} of {name}: {}",
+                answer.text
+            );
+            app.close().await;
+        }
+    }
+    assert!(releases > 0, "none is kept");
+}
+
+/// The service with the row and the keys as they were, at that very moment.
+async fn restored(kept: &Value) -> TestApp {
+    let app = TestApp::on_sqlite(Options {
+        keys: kept["keys"].as_str().expect("keys").to_owned(),
+        ..Options::default()
+    })
+    .await;
+    assert_eq!(kept["at"], START, "the clock of the tests stands there");
+    let row = &kept["row"];
+    let text = |column: &str| row[column].as_str().expect("text");
+    let insert = format!(
+        "INSERT INTO users (id, email, password_hash, email_change_nonce, undo_opened_at) \
+         VALUES ('{}', '{}', '{}', {}, {})",
+        text("id"),
+        text("email"),
+        text("password_hash"),
+        text("email_change_nonce"),
+        text("undo_opened_at"),
+    );
+    assert_eq!(app.database.execute(&insert).await, 1);
+    app
+}
+
+#[tokio::test]
+#[ignore = "writes the file of this version: run it once, before its release"]
+async fn the_links_of_this_version_are_kept() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    let stage = Stage::set(&app).await;
+    let mut row = json!({});
+    for column in [
+        "id",
+        "email",
+        "password_hash",
+        "email_change_nonce",
+        "undo_opened_at",
+    ] {
+        let sql = format!(
+            "SELECT CAST({column} AS text) FROM users WHERE id = '{}'",
+            stage.ann.id
+        );
+        row[column] = app.database.text(&sql).await.into();
+    }
+    let mut tokens = json!({});
+    for (door, token) in &stage.tokens {
+        tokens[*door] = token.clone().into();
+    }
+    let kept = json!({ "keys": app.options.keys, "at": START, "row": row, "tokens": tokens });
+    let file = folder().join(concat!("links-", env!("CARGO_PKG_VERSION"), ".json"));
+    let text = serde_json::to_string_pretty(&kept).expect("JSON") + "\n";
+    std::fs::write(file, text).expect("written");
+}
