@@ -78,7 +78,7 @@ openapi: ## Write the OpenAPI document from the code, and the client from the do
 	@scripts/generate-client
 
 bench: ## Measure what a change costs (builds with optimisations first: some minutes)
-	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench flow
+	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench parts -- --noplot && $(CARGO) bench --locked --bench flow
 
 clean: ## Remove what was built, and the data of `make run`
 	$(CARGO) clean
