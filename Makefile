@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-holds test-client test-browser test-contract test-django test-frameworks image-test soak lint format openapi picture release release-test bench clean
+.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak lint format openapi picture release release-test bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,12 +15,16 @@ run: ## Run everything on this machine, with nothing configured
 	@scripts/build-web
 	@exec target/debug/readdress dev
 
-test: test-service test-client test-browser test-contract test-django test-frameworks ## Run every test; what is missing on this machine is named and left out
+test: test-service test-traces test-client test-browser test-contract test-django test-frameworks deploy-check ## Run every test; what is missing on this machine is named and left out
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
 	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace
+
+test-traces: ## Test traces over OTLP, in a build of their own
+	@scripts/needs cargo
+	$(CARGO) test --locked --features otel --test traces
 
 test-holds: ## Of those, abuse, faults, crashes and races alone (make soak: in full volume)
 	@scripts/needs cargo
@@ -42,6 +46,10 @@ test-django: ## Walk the example beside Django
 	@scripts/needs cargo
 	@scripts/django-test
 
+deploy-check: ## Check alerts, manifests, unit and compose file in deploy/
+	@scripts/needs cargo
+	@scripts/deploy-check
+
 test-frameworks: ## Change an address in tables that Devise and Laravel made
 	@scripts/needs cargo
 	@scripts/frameworks-test
@@ -58,6 +66,7 @@ lint: ## Check format, lints and the crates
 	@scripts/needs cargo
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --features otel --lib --bin readdress --test traces -- -D warnings
 	@scripts/lint-crates
 
 format: ## Put the code into its format
@@ -81,7 +90,7 @@ release-test: ## Build a release twice, in two folders, and compare the bytes (t
 	@scripts/release-test
 
 bench: ## Measure what a change costs (builds with optimisations first: some minutes)
-	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench flow
+	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench parts -- --noplot && $(CARGO) bench --locked --bench flow
 
 clean: ## Remove what was built, and the data of `make run`
 	$(CARGO) clean

@@ -4,7 +4,7 @@
 //! somebody is, and every step that matters asks for the password besides. It is one of ours, or one
 //! of the host application's own ([`host`]); `typ` tells which, and neither passes for the other.
 
-mod fetch;
+pub(crate) mod fetch;
 pub mod host;
 mod jwks;
 mod verification_key;

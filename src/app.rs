@@ -15,8 +15,10 @@ use crate::jwt::Jwts;
 use crate::keys::KeyRing;
 use crate::limits::{Limits, Quotas};
 use crate::mailer::Mailer;
+use crate::metrics::{Metrics, Now};
 use crate::password::Checker;
 use crate::password::lane::Lane;
+use crate::readiness::Readiness;
 use crate::users::Users;
 
 /// What a service is made from.
@@ -50,6 +52,8 @@ pub struct Blueprint {
     pub users: Users,
     /// Sends mails.
     pub mailer: Mailer,
+    /// Counts and measures.
+    pub metrics: Metrics,
 }
 
 /// What the operations work with.
@@ -58,10 +62,37 @@ pub struct App {
     pub access: Access,
     /// The flow.
     pub flow: EmailChange,
-    /// The users table, for readiness.
-    pub users: Users,
+    /// Whether they can work.
+    pub readiness: Readiness,
     /// The limits in memory.
     pub limits: Limits,
+    /// What they count and measure, and how things stand.
+    pub gauges: Gauges,
+}
+
+/// Everything that is measured. Cheap to clone.
+#[derive(Clone)]
+pub struct Gauges {
+    /// What was counted and measured so far.
+    pub metrics: Metrics,
+    lane: Lane,
+    users: Users,
+    keys: Arc<KeyRing>,
+}
+
+impl Gauges {
+    /// Everything, as it is at this moment, in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let (lane_depth, lane_places) = self.lane.depth();
+        self.metrics.render(&Now {
+            lane_depth,
+            lane_places,
+            pool: self.users.pool(),
+            keys: self.keys.count(),
+            signing_key_made: self.keys.signing().made(),
+        })
+    }
 }
 
 /// Why a service could not be put together.
@@ -87,13 +118,17 @@ impl App {
             keys,
             app_url,
             lifetimes,
+            metrics,
+            host_tokens,
             ..
         } = blueprint;
-        let users = blueprint.users;
-        let lane = Lane::start(blueprint.password_threads, blueprint.passwords)?;
-        let limits = Limits::new(blueprint.quotas, &clock);
+        let (users, keys) = (blueprint.users, Arc::new(keys));
+        let (threads, passwords) = (blueprint.password_threads, blueprint.passwords);
+        let lane = Lane::start(threads, passwords, metrics.clone())?;
+        let limits = Limits::new(blueprint.quotas, &clock, metrics.clone());
+        let mailer = blueprint.mailer.measured(metrics.clone());
         let letters = Letters::new(blueprint.look, &app_url, blueprint.links)?;
-        let jwts = Jwts::new(Arc::new(keys), app_url, clock.clone());
+        let jwts = Jwts::new(Arc::clone(&keys), app_url, clock.clone());
         let access = Access::new(
             jwts.clone(),
             users.clone(),
@@ -101,14 +136,21 @@ impl App {
             limits.clone(),
             blueprint.access_lifetime,
             blueprint.sign_in,
-            blueprint.host_tokens,
+            host_tokens.clone(),
         );
-        let flow = EmailChange::new(Tools {
+        let readiness = Readiness::new(users.clone(), mailer.clone(), host_tokens, metrics.clone());
+        let gauges = Gauges {
+            metrics,
+            lane: lane.clone(),
             users: users.clone(),
+            keys,
+        };
+        let flow = EmailChange::new(Tools {
+            users,
             links: Links::new(jwts, lifetimes),
             lane,
             limits: limits.clone(),
-            mailer: blueprint.mailer,
+            mailer,
             letters,
             clock,
             unfinished: Unfinished::default(),
@@ -116,8 +158,9 @@ impl App {
         Ok(Self {
             access,
             flow,
-            users,
+            readiness,
             limits,
+            gauges,
         })
     }
 }

@@ -20,10 +20,12 @@ use crate::config::{ConfigError, DatabaseSettings, Reader};
 use crate::email_change::chain;
 use crate::email_change::set_by_operator::SetByOperatorError;
 use crate::finding::Finding;
+use crate::metrics::Metrics;
 use crate::random::RandomError;
 use crate::server::PagesError;
+use crate::telemetry::{self, Telemetry};
 use crate::users::{self, ConnectionOptions, Database, DatabaseError, Owner, Purpose, Users};
-use crate::{api, keys, telemetry};
+use crate::{api, keys};
 
 /// Lets people change the e-mail address of their account, safely, beside any application.
 #[derive(Parser)]
@@ -268,6 +270,6 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-fn start_log(reader: &mut Reader) {
-    telemetry::start(crate::config::log_format(reader));
+fn start_log(reader: &mut Reader, metrics: &Metrics) -> Telemetry {
+    telemetry::start(crate::config::log_format(reader), metrics.clone())
 }

@@ -80,6 +80,30 @@ pub fn rfc3339(seconds: i64) -> String {
     utc(seconds).format(&Rfc3339).unwrap_or_default()
 }
 
+/// The same with milliseconds, as every line of the log begins.
+#[must_use]
+pub fn rfc3339_with_millis(micros: i64) -> String {
+    let millis = micros.rem_euclid(1_000_000) / 1_000;
+    let seconds = rfc3339(micros.div_euclid(1_000_000));
+    format!("{}.{millis:03}Z", seconds.trim_end_matches('Z'))
+}
+
+/// The day alone, as it stands in the name of a key: `20261123`.
+#[must_use]
+pub fn day(seconds: i64) -> String {
+    let date = utc(seconds).date();
+    let (year, month, day) = date.to_calendar_date();
+    format!("{year:04}{:02}{day:02}", u8::from(month))
+}
+
+/// The first second of a day that is so written.
+#[must_use]
+pub fn first_second_of(day: &str) -> Option<i64> {
+    let format = time::macros::format_description!(version = 2, "[year][month][day]");
+    let date = time::Date::parse(day, &format).ok()?;
+    Some(date.midnight().assume_utc().unix_timestamp())
+}
+
 /// Seconds that no calendar of ours has are the epoch.
 pub(crate) fn utc(seconds: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
@@ -101,5 +125,12 @@ mod tests {
     #[test]
     fn times_are_written_in_utc() {
         assert_eq!(rfc3339(1_795_474_020), "2026-11-23T22:47:00Z");
+        assert_eq!(
+            rfc3339_with_millis(1_795_474_020_007_999),
+            "2026-11-23T22:47:00.007Z"
+        );
+        assert_eq!(day(1_795_474_020), "20261123");
+        assert_eq!(first_second_of("20261123"), Some(1_795_392_000));
+        assert_eq!(first_second_of("20261323"), None);
     }
 }

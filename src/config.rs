@@ -41,6 +41,8 @@ use crate::users::Layout;
 pub struct Common {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where metrics are served, if that has an address of its own.
+    pub metrics_listen: Option<SocketAddr>,
     /// How long links live.
     pub lifetimes: Lifetimes,
     /// How long access tokens hold.
@@ -151,6 +153,7 @@ impl Common {
         };
         Self {
             listen: listen_address(reader),
+            metrics_listen: metrics_address(reader),
             lifetimes,
             access_lifetime: lifetime(reader, "READDRESS_ACCESS_TTL"),
             quotas,
@@ -162,6 +165,7 @@ impl Common {
                 trusted_proxies: trusted_proxies(reader),
                 cors_origins: cors_origins(reader),
                 max_connections: count(reader, "READDRESS_MAX_CONNECTIONS", 1_000),
+                metrics: true,
             },
         }
     }
@@ -267,6 +271,16 @@ pub fn listen_address(reader: &mut Reader) -> SocketAddr {
             |text| text.parse().ok(),
         )
         .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)))
+}
+
+fn metrics_address(reader: &mut Reader) -> Option<SocketAddr> {
+    let mend = "set it to an address and a port, such as 127.0.0.1:9090";
+    reader.parsed(
+        "READDRESS_METRICS_LISTEN",
+        "is not an address and a port",
+        mend,
+        |text| text.parse().ok(),
+    )
 }
 
 /// How log lines are written.

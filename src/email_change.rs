@@ -192,10 +192,11 @@ impl EmailChange {
             return Ok(self.limits.account(user.id.as_str())?);
         }
         let (quota, now) = (self.limits.passwords(), self.clock.micros());
-        Ok(self
+        let charged = self
             .users
             .charge_password(&user.id, quota, now, deadline)
-            .await??)
+            .await?;
+        Ok(self.limits.account_in_table(charged)?)
     }
 
     /// Sends what a step depends on.

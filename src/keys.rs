@@ -17,6 +17,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::clock::{self, Clock};
 use crate::random;
 
 /// The shortest key, in bytes: as long as the output of HMAC-SHA-256 (RFC 7518, section 3.2).
@@ -136,16 +137,18 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// A new key as it is written into the ring, with a kid of its own.
+/// A new key as it is written into the ring, with a kid of its own that says on which day it was
+/// made: `k20261123-1a2b3c4d`.
 ///
 /// # Errors
 ///
 /// Passes on the operating system's refusal to give random bytes.
 pub fn generate() -> Result<Zeroizing<String>, random::RandomError> {
-    let kid: [u8; 6] = random::bytes()?;
+    let kid: [u8; 4] = random::bytes()?;
     let key: Zeroizing<[u8; 32]> = Zeroizing::new(random::bytes()?);
     Ok(Zeroizing::new(format!(
-        "k{}:{}",
+        "k{}-{}:{}",
+        clock::day(Clock::System.seconds()),
         kid.map(|byte| format!("{byte:02x}")).concat(),
         URL_SAFE_NO_PAD.encode(*key)
     )))
@@ -175,6 +178,13 @@ impl Key {
     #[must_use]
     pub fn kid(&self) -> &str {
         &self.kid
+    }
+
+    /// When the key was made, in Unix seconds: the day, if the kid is one of [`generate`]'s.
+    #[must_use]
+    pub fn made(&self) -> Option<i64> {
+        let (day, _) = self.kid.strip_prefix('k')?.split_once('-')?;
+        clock::first_second_of(day)
     }
 
     /// The HS256 secret of links.
@@ -304,6 +314,19 @@ mod tests {
             one.split_once(':').expect("kid").0,
             two.split_once(':').expect("kid").0
         );
+    }
+
+    #[test]
+    fn a_generated_key_says_on_which_day_it_was_made() {
+        let ring = KeyRing::parse(&generate().expect("random")).expect("a ring");
+        let made = ring.signing().made().expect("a day");
+        let age = Clock::System.seconds() - made;
+        assert!((0..2 * 24 * 60 * 60).contains(&age), "{age} s");
+        let random: [u8; 32] = random::bytes().expect("random");
+        for kid in ["k1", "k7f3a", "k2026-1", "k20269999-1", "2026"] {
+            let ring = KeyRing::parse(&written(kid, &random)).expect("a ring");
+            assert_eq!(ring.signing().made(), None, "{kid}");
+        }
     }
 
     #[test]

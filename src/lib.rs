@@ -16,6 +16,7 @@
 //! # The rooms
 //!
 //! [`server`] listens and turns every failure into a problem document; [`api`] is the contract;
+//! [`telemetry`], [`metrics`], [`readiness`] and [`trace`] are what operators see of it;
 //! [`email_change`] the flow; [`users`], [`password`], [`mailer`], [`email_address`], [`keys`],
 //! [`jwt`], [`limits`], [`language`], [`clock`] what it works with; [`app`] puts it together, [`config`] and [`cli`]
 //! start it;
@@ -38,8 +39,11 @@ pub mod keys;
 pub mod language;
 pub mod limits;
 pub mod mailer;
+pub mod metrics;
 pub mod password;
 pub mod random;
+pub mod readiness;
 pub mod server;
 pub mod telemetry;
+pub mod trace;
 pub mod users;

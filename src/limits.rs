@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use quota::{InvalidQuota, Quota, Wait};
 
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 
 /// The most keys a limit remembers: under 2 MB each.
 const MAX_KEYS: usize = 50_000;
@@ -133,12 +134,13 @@ struct Buckets {
     client: Arc<Limit>,
     sign_in: Arc<Limit>,
     undo: Arc<Limit>,
+    metrics: Metrics,
 }
 
 impl Limits {
     /// Limits in which nobody has been charged yet.
     #[must_use]
-    pub fn new(quotas: Quotas, clock: &Clock) -> Self {
+    pub fn new(quotas: Quotas, clock: &Clock, metrics: Metrics) -> Self {
         let limit = |quota| Arc::new(Limit::new(quota, clock.clone()));
         Self(Arc::new(Buckets {
             passwords: quotas.passwords,
@@ -148,6 +150,7 @@ impl Limits {
             client: limit(quotas.client),
             sign_in: limit(quotas.passwords),
             undo: limit(quotas.passwords),
+            metrics,
         }))
     }
 
@@ -163,10 +166,17 @@ impl Limits {
     ///
     /// How long to [`Wait`].
     pub fn account(&self, user_id: &str) -> Result<(), Wait> {
-        self.0
-            .account
-            .charge(&[user_id.as_bytes()])
-            .map(Charge::keep)
+        let charged = self.0.account.charge(&[user_id.as_bytes()]);
+        self.counted("account", charged).map(Charge::keep)
+    }
+
+    /// The same where its row keeps the limit: what the users table said is counted here.
+    ///
+    /// # Errors
+    ///
+    /// How long to [`Wait`], if it said so.
+    pub fn account_in_table(&self, charged: Result<(), Wait>) -> Result<(), Wait> {
+        self.counted("account", charged)
     }
 
     /// One request of a client.
@@ -175,7 +185,8 @@ impl Limits {
     ///
     /// How long to [`Wait`].
     pub fn client(&self, ip: IpAddr) -> Result<(), Wait> {
-        self.0.client.charge(&[&client_key(ip)]).map(Charge::keep)
+        let charged = self.0.client.charge(&[&client_key(ip)]);
+        self.counted("client", charged).map(Charge::keep)
     }
 
     /// One sign-in of a client with an address as typed, existing or not: nobody can lock another
@@ -186,10 +197,8 @@ impl Limits {
     /// How long to [`Wait`].
     pub fn sign_in(&self, ip: IpAddr, typed: &str) -> Result<(), Wait> {
         let folded = typed.trim().to_ascii_lowercase();
-        self.0
-            .sign_in
-            .charge(&[&client_key(ip), folded.as_bytes()])
-            .map(Charge::keep)
+        let charged = self.0.sign_in.charge(&[&client_key(ip), folded.as_bytes()]);
+        self.counted("sign_in", charged).map(Charge::keep)
     }
 
     /// One mail to a new address: to be kept once the mail was accepted.
@@ -201,9 +210,10 @@ impl Limits {
         let of_requester = self
             .0
             .recipient
-            .charge(&[user_id.as_bytes(), new_email.as_bytes()])?;
-        let of_all = self.0.recipient_all.charge(&[new_email.as_bytes()])?;
-        Ok([of_requester, of_all])
+            .charge(&[user_id.as_bytes(), new_email.as_bytes()]);
+        let of_requester = self.counted("recipient", of_requester)?;
+        let of_all = self.0.recipient_all.charge(&[new_email.as_bytes()]);
+        Ok([of_requester, self.counted("recipient_all", of_all)?])
     }
 
     /// One password typed for an undo link.
@@ -212,7 +222,15 @@ impl Limits {
     ///
     /// How long to [`Wait`].
     pub fn undo(&self, signature: &[u8]) -> Result<(), Wait> {
-        self.0.undo.charge(&[signature]).map(Charge::keep)
+        let charged = self.0.undo.charge(&[signature]);
+        self.counted("undo", charged).map(Charge::keep)
+    }
+
+    fn counted<T>(&self, limit: &'static str, charged: Result<T, Wait>) -> Result<T, Wait> {
+        if charged.is_err() {
+            self.0.metrics.limited(limit);
+        }
+        charged
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use folder::Folder;
@@ -24,6 +25,7 @@ pub use smtp::{
 use crate::boundary;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
+use crate::metrics::Metrics;
 
 /// The longest a delivery may take, its wait for a connection included.
 const SEND: Duration = Duration::from_secs(8);
@@ -34,6 +36,8 @@ const RESERVE: Duration = Duration::from_secs(2);
 /// One mail, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Mail {
+    /// What it is counted as.
+    pub kind: &'static str,
     /// The one recipient; in full, so never logged.
     pub to: String,
     /// The tag of the language it is written in.
@@ -84,6 +88,7 @@ pub struct Mailer {
     sender: Sender,
     clock: Clock,
     back_end: BackEnd,
+    metrics: Option<Metrics>,
 }
 
 #[derive(Clone)]
@@ -101,6 +106,7 @@ impl Mailer {
             sender,
             clock,
             back_end: BackEnd::Smtp(Arc::new(smtp)),
+            metrics: None,
         }
     }
 
@@ -111,6 +117,7 @@ impl Mailer {
             sender,
             clock,
             back_end: BackEnd::Folder(folder),
+            metrics: None,
         }
     }
 
@@ -121,6 +128,7 @@ impl Mailer {
             sender,
             clock,
             back_end: BackEnd::Memory(kept),
+            metrics: None,
         }
     }
 
@@ -132,13 +140,30 @@ impl Mailer {
     /// the same: its step must not have relied on it.
     pub async fn send(&self, mail: Mail, deadline: Deadline) -> Result<(), DeliveryError> {
         let deadline = deadline.keeping(RESERVE).at_most(SEND);
+        let (kind, since) = (mail.kind, Instant::now());
         boundary::pass().await;
         let delivered = deadline.bound(self.deliver(mail)).await;
         boundary::pass().await;
-        match delivered {
+        let delivered = match delivered {
             Ok(delivered) => delivered,
             Err(timed_out) => Err(DeliveryError::Unavailable(timed_out.into())),
+        };
+        if let Some(metrics) = &self.metrics {
+            let result = match &delivered {
+                Ok(()) => "accepted",
+                Err(DeliveryError::Undeliverable) => "undeliverable",
+                Err(DeliveryError::Unavailable(_)) => "unavailable",
+            };
+            metrics.mail(kind, result, since.elapsed());
         }
+        delivered
+    }
+
+    /// The same, counted and measured from now on.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// Whether the mail server can be talked to, login included: for `check`.

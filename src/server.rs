@@ -12,9 +12,10 @@ mod encoding;
 mod front;
 mod listen;
 mod pages;
+mod scrape;
 mod unreadable;
 
-use std::future::Future;
+use std::future::{Future, pending};
 
 use ipnet::IpNet;
 use poem::endpoint::BoxEndpoint;
@@ -22,10 +23,15 @@ use poem::{EndpointExt, IntoEndpoint, Response, Route, get, handler};
 use tokio::net::TcpListener;
 
 use crate::api;
-use crate::app::App;
+use crate::app::{App, Gauges};
+use crate::language::Languages;
+use crate::limits::Limits;
 
 pub(crate) use listen::SHUTDOWN;
 pub use pages::{Pages, PagesError};
+
+/// Connections at once to where nothing but metrics is served.
+const SCRAPERS: usize = 16;
 
 /// How the service faces the network.
 #[derive(Clone, Debug)]
@@ -36,6 +42,8 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
     /// The most connections at once.
     pub max_connections: usize,
+    /// Whether `/metrics` is here too, for this machine alone; if not, see [`serve_metrics`].
+    pub metrics: bool,
 }
 
 /// Serves until `stop` resolves, then answers what is in flight, finishes what outlives its
@@ -47,30 +55,58 @@ pub async fn serve(
     extra: Option<Route>,
     stop: impl Future<Output = ()>,
 ) {
-    let flow = app.flow.clone();
-    let max_connections = settings.max_connections;
-    let limits = app.limits.clone();
+    let (flow, readiness) = (app.flow.clone(), app.readiness.clone());
+    let (limits, metrics) = (app.limits.clone(), app.gauges.metrics.clone());
     let languages = flow.letters.languages().clone();
-    let front = front::Front::new(routes(app, extra), limits, languages, &settings);
-    let since = listen::serve(listener, front, max_connections, stop).await;
+    let front = front::Front::new(routes(app, extra), limits, metrics, languages, &settings);
+    let stop = async {
+        stop.await;
+        readiness.stop();
+    };
+    let since = listen::serve(listener, front, settings.max_connections, stop).await;
     let _ = tokio::time::timeout_at(since + SHUTDOWN, flow.finish()).await;
+}
+
+/// Serves `/metrics`, and nothing else, until it is dropped.
+pub async fn serve_metrics(listener: TcpListener, limits: Limits, gauges: Gauges) {
+    let settings = Settings {
+        trusted_proxies: vec![],
+        cors_origins: vec![],
+        max_connections: SCRAPERS,
+        metrics: true,
+    };
+    let metrics = gauges.metrics.clone();
+    let routes = Route::new()
+        .at("/metrics", get(scrape::metrics))
+        .data(gauges);
+    let front = front::Front::new(
+        routes.map_to_response().boxed(),
+        limits,
+        metrics,
+        Languages::default(),
+        &settings,
+    );
+    listen::serve(listener, front.for_everybody(), SCRAPERS, pending()).await;
 }
 
 fn routes(app: App, extra: Option<Route>) -> BoxEndpoint<'static, Response> {
     let App {
         access,
         flow,
-        users,
+        readiness,
         limits: _,
+        gauges,
     } = app;
     extra
         .unwrap_or_default()
         .nest_no_strip("/v1", api::endpoint(access, flow))
         .at("/healthz", get(api::health::healthz))
         .at("/readyz", get(api::health::readyz))
+        .at("/metrics", get(scrape::metrics))
         .at("/openapi.json", get(openapi))
         .at("/docs", get(docs::page))
-        .data(users)
+        .data(readiness)
+        .data(gauges)
         .into_endpoint()
         .map_to_response()
         .boxed()

@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sea_orm::sea_query::{Expr, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, SqlErr};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, SqlErr};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -314,6 +314,24 @@ impl Users {
             Ok(_) => Ok(true),
             Err(error) if is_unique_violation(&error) => Ok(false),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Connections of the pool: in use, idle, and the most there can be.
+    #[must_use]
+    pub fn pool(&self) -> [u32; 3] {
+        macro_rules! state {
+            ($pool:ident) => {{
+                let pool = self.db.$pool();
+                let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+                let used = pool.size().saturating_sub(idle);
+                [used, idle, pool.options().get_max_connections()]
+            }};
+        }
+        match self.db.get_database_backend() {
+            DbBackend::Postgres => state!(get_postgres_connection_pool),
+            DbBackend::MySql => state!(get_mysql_connection_pool),
+            _ => state!(get_sqlite_connection_pool),
         }
     }
 

@@ -1,6 +1,7 @@
-//! Fetches a small public document: the JWK Set of the host application.
+//! One exchange with a small server of the operator's: the JWK Set of the host application is
+//! fetched so, and traces are handed to their collector where they are built in.
 //!
-//! One GET on a connection of its own, for it happens once in minutes. Nothing of the answer is
+//! One request on a connection of its own, for it happens once in minutes or seconds. Nothing of the answer is
 //! followed: no redirect, no cookie, no further URL. Everything is bounded: the time in all, the
 //! body. Built on hyper, tokio-rustls and ring, which the server, the mailer and the database driver
 //! bring along: a client crate would add a pool, proxies and redirects that must then be switched off.
@@ -8,10 +9,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, header};
+use hyper::header::HeaderValue;
+use hyper::{Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -22,13 +24,15 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::{TlsConnector, rustls};
 use url::{Host, Url};
 
+use crate::trace::{TRACEPARENT, Trace};
+
 /// Name, connection, TLS, answer and body together.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// A set of a hundred RSA keys has 50 KiB.
 const MAX_BODY: usize = 256 * 1024;
 
 /// One URL, and how to speak to it.
-pub(super) struct Document {
+pub(crate) struct Document {
     url: Url,
     tls: Option<TlsConnector>,
 }
@@ -71,7 +75,7 @@ pub struct CertificatesError;
 impl Document {
     /// The document at `url`. With https, its server is trusted by the public authorities that are
     /// built in, or instead by those whose certificates stand in the PEM text `authorities`.
-    pub(super) fn new(url: Url, authorities: Option<&[u8]>) -> Result<Self, CertificatesError> {
+    pub(crate) fn new(url: Url, authorities: Option<&[u8]>) -> Result<Self, CertificatesError> {
         let tls = (url.scheme() == "https").then(|| connector(authorities));
         Ok(Self {
             url,
@@ -81,11 +85,35 @@ impl Document {
 
     /// Fetches it.
     pub(super) async fn get(&self) -> Result<Bytes, FetchError> {
-        let fetched = tokio::time::timeout(TIMEOUT, self.fetch()).await;
-        fetched.map_err(|_| FetchError::TimedOut)?
+        let mut request = Request::get(self.target()).header(header::ACCEPT, "application/json");
+        if let Some(trace) = Trace::current() {
+            request = request.header(TRACEPARENT, trace.header());
+        }
+        let Ok(request) = request.body(Full::default()) else {
+            unreachable!("a parsed URL is a valid target")
+        };
+        let response = self.send(request).await?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        Ok(response.into_body())
     }
 
-    async fn fetch(&self) -> Result<Bytes, FetchError> {
+    /// Sends one request, and reads the answer to its end.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, FetchError> {
+        let sent = tokio::time::timeout(TIMEOUT, self.exchange(request)).await;
+        sent.map_err(|_| FetchError::TimedOut)?
+    }
+
+    /// Path and query.
+    pub(crate) fn target(&self) -> &str {
+        &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, FetchError> {
         let port = self.url.port_or_known_default().unwrap_or(443);
         let tcp = match self.url.host() {
             Some(Host::Domain(name)) => TcpStream::connect((name, port)).await?,
@@ -94,8 +122,11 @@ impl Document {
             None => return Err(FetchError::Io(std::io::ErrorKind::InvalidInput.into())),
         };
         match &self.tls {
-            None => self.ask(tcp).await,
-            Some(tls) => self.ask(tls.connect(self.server_name()?, tcp).await?).await,
+            None => self.ask(tcp, request).await,
+            Some(tls) => {
+                let stream = tls.connect(self.server_name()?, tcp).await?;
+                self.ask(stream, request).await
+            }
         }
     }
 
@@ -112,29 +143,23 @@ impl Document {
     async fn ask(
         &self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    ) -> Result<Bytes, FetchError> {
+        mut request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, FetchError> {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let _connection = AbortOnDrop(tokio::spawn(async move {
             let _ = connection.await;
         }));
-        let request = Request::get(&self.url[url::Position::BeforePath..url::Position::AfterQuery])
-            .header(
-                header::HOST,
-                &self.url[url::Position::BeforeHost..url::Position::AfterPort],
-            )
-            .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, "readdress")
-            .body(Empty::<Bytes>::new());
-        let Ok(request) = request else {
-            unreachable!("a parsed URL is a valid target")
+        let host = &self.url[url::Position::BeforeHost..url::Position::AfterPort];
+        let Ok(host) = HeaderValue::from_str(host) else {
+            unreachable!("the host of a parsed URL is ASCII")
         };
-        let response = sender.send_request(request).await?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::Status(response.status().as_u16()));
-        }
-        let body = Limited::new(response.into_body(), MAX_BODY);
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, host);
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("readdress"));
+        let (parts, body) = sender.send_request(request).await?.into_parts();
+        let body = Limited::new(body, MAX_BODY);
         let body = body.collect().await.map_err(|_| FetchError::Body)?;
-        Ok(body.to_bytes())
+        Ok(Response::from_parts(parts, body.to_bytes()))
     }
 }
 

@@ -106,6 +106,15 @@ pub(super) enum Refusal {
 }
 
 impl HostTokens {
+    /// Whether tokens can be judged: whether the keys have ever been had.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        match &self.keys {
+            Keys::One(_) => true,
+            Keys::Set(set) => set.is_had(),
+        }
+    }
+
     /// Sets up; a JWK Set is fetched on first use.
     ///
     /// # Errors

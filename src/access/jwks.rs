@@ -16,6 +16,7 @@ use super::verification_key::VerificationKey;
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::email_change::chain;
+use crate::trace::Trace;
 
 /// Seconds between two fetches, successful or not.
 const PAUSE: i64 = 60;
@@ -159,15 +160,24 @@ impl Jwks {
         }
     }
 
+    /// Whether there ever was a set.
+    pub(super) fn is_had(&self) -> bool {
+        self.0.lock().keys.is_some()
+    }
+
     /// Waits for a fetch, if one is due. One that another caller has begun is waited for only by
     /// whom it may bring the very key that is missing.
     async fn refreshed(&self, wait_for_others: bool, deadline: Deadline) {
         match Arc::clone(&self.0.fetching).try_lock_owned() {
             Ok(fetching) if self.0.is_due() => {
-                let inner = Arc::clone(&self.0);
+                let (inner, trace) = (Arc::clone(&self.0), Trace::current());
                 // Goes on if its caller does not: the next one finds the result.
                 let fetch = tokio::spawn(async move {
-                    if let Err(error) = inner.fetch().await {
+                    let fetched = match trace {
+                        Some(trace) => trace.scope(inner.fetch()).await,
+                        None => inner.fetch().await,
+                    };
+                    if let Err(error) = fetched {
                         tracing::error!(error = chain(&error), "host keys unavailable");
                     }
                     drop(fetching);

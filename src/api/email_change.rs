@@ -38,7 +38,7 @@ impl EmailChangeApi {
         let sent = flow
             .request(&caller, &user.0, body.0.password.0)
             .await
-            .map_err(refused)?;
+            .map_err(|error| refused("request", error))?;
         Ok(Answer(MailSent {
             sent_to: sent.sent_to,
             expires_at: rfc3339(sent.expires_at),
@@ -68,7 +68,7 @@ impl EmailChangeApi {
         let sent = flow
             .confirm(&caller, &token.0, password.0, &new_email.0)
             .await
-            .map_err(refused)?;
+            .map_err(|error| refused("confirm", error))?;
         Ok(Answer(MailSent {
             sent_to: sent.sent_to.to_string(),
             expires_at: rfc3339(sent.expires_at),
@@ -92,7 +92,7 @@ impl EmailChangeApi {
         let activated = flow
             .activate(&caller, &body.0.token.0)
             .await
-            .map_err(refused)?;
+            .map_err(|error| refused("activate", error))?;
         Ok(Answer(Activated {
             status: activated.status.into(),
             email: activated.email,
@@ -111,7 +111,7 @@ impl EmailChangeApi {
     ) -> Result<Answer<200, Cancelled>, Failure> {
         flow.cancel(&caller, &body.0.token.0)
             .await
-            .map_err(refused)?;
+            .map_err(|error| refused("cancel", error))?;
         Ok(Answer(Cancelled {
             status: CancellationStatus::Cancelled,
         }))
@@ -132,7 +132,7 @@ impl EmailChangeApi {
         let undone = flow
             .undo(&caller, &token.0, password.0)
             .await
-            .map_err(refused)?;
+            .map_err(|error| refused("undo", error))?;
         Ok(Answer(Undone {
             status: undone.status.into(),
             email: undone.email,
@@ -163,8 +163,9 @@ impl EmailChangeApi {
 }
 
 /// Every refusal of a step that would have changed something is a security event.
-fn refused(error: impl Into<Problem>) -> Failure {
+fn refused(step: &'static str, error: impl Into<Problem>) -> Failure {
     let failure = Failure::from(error);
-    tracing::info!(reason = failure.code().name(), "email_change.refused");
+    let reason = failure.code().name();
+    tracing::info!(step, reason, "email_change.refused");
     failure
 }

@@ -2,26 +2,44 @@
 
 use poem::web::Data;
 use poem::{Response, handler};
+use serde_json::{Value, json};
 
-use super::problem::Problem;
-use crate::email_change::Caller;
-use crate::users::Users;
+use super::problem::{Code, Problem};
+use crate::readiness::{Readiness, Report};
 
 /// Lives. Asks nobody.
 #[handler]
 pub(crate) fn healthz() -> Response {
-    ok()
+    ok(&json!({ "status": "ok" }))
 }
 
-/// Can work: the database answers and has its columns.
+/// Can work: the database answers and has its columns. What is known of mail server and keys is
+/// told with it, and decides nothing.
 #[handler]
-pub(crate) async fn readyz(users: Data<&Users>, caller: Data<&Caller>) -> poem::Result<Response> {
-    users.probe(caller.deadline).await.map_err(Problem::from)?;
-    Ok(ok())
+pub(crate) async fn readyz(readiness: Data<&Readiness>) -> poem::Result<Response> {
+    let report = readiness.report().await;
+    if report.is_ready() {
+        return Ok(ok(&json!({ "status": "ok", "checks": checks(report) })));
+    }
+    let code = if report.is_stopping {
+        Code::Overloaded
+    } else {
+        Code::DatabaseUnavailable
+    };
+    Err(Problem::not_ready(code, checks(report)).into())
 }
 
-fn ok() -> Response {
+fn checks(report: Report) -> Value {
+    json!({
+        "process": if report.is_stopping { "stopping" } else { "ok" },
+        "database": report.database.name(),
+        "mail": report.mail.name(),
+        "keys": report.keys.name(),
+    })
+}
+
+fn ok(body: &Value) -> Response {
     Response::builder()
         .content_type("application/json")
-        .body(r#"{"status":"ok"}"#)
+        .body(body.to_string())
 }

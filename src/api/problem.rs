@@ -12,7 +12,7 @@ use std::time::Duration;
 use poem::Response;
 use poem::error::ResponseError;
 use poem::http::{HeaderValue, StatusCode, header};
-use poem_openapi::types::ToJSON;
+use poem_openapi::types::{ParseFromParameter, ToJSON};
 use poem_openapi::{Enum, Object};
 
 pub(crate) use failure::{Failure, responses};
@@ -159,11 +159,35 @@ impl Code {
 
     /// As it is written on the wire.
     #[must_use]
-    pub fn name(self) -> String {
-        match self.to_json() {
-            Some(serde_json::Value::String(name)) => name,
-            _ => unreachable!("an enum is written as a string"),
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "malformed_request",
+            Self::InvalidLink => "invalid_link",
+            Self::Unauthenticated => "unauthenticated",
+            Self::WrongPassword => "wrong_password",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::EmailTaken => "email_taken",
+            Self::LinkExpired => "link_expired",
+            Self::LinkUsed => "link_used",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::InvalidEmail => "invalid_email",
+            Self::SameEmail => "same_email",
+            Self::Undeliverable => "undeliverable",
+            Self::RateLimited => "rate_limited",
+            Self::Internal => "internal",
+            Self::Overloaded => "overloaded",
+            Self::MailUnavailable => "mail_unavailable",
+            Self::DatabaseUnavailable => "database_unavailable",
         }
+    }
+
+    /// The code that is so written.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::parse_from_parameter(name).ok()
     }
 }
 
@@ -205,6 +229,7 @@ pub struct Problem {
     retry_after: Option<Duration>,
     allow: Option<&'static str>,
     token_shown: bool,
+    checks: Option<Box<serde_json::Value>>,
 }
 
 impl Problem {
@@ -218,6 +243,7 @@ impl Problem {
             retry_after,
             allow: None,
             token_shown: false,
+            checks: None,
         }
     }
 
@@ -245,6 +271,14 @@ impl Problem {
         Self {
             token_shown,
             ..Self::new(Code::Unauthenticated)
+        }
+    }
+
+    /// Not ready, and why: `checks` is a member of its own (RFC 9457, section 3.2).
+    pub(crate) fn not_ready(code: Code, checks: serde_json::Value) -> Self {
+        Self {
+            checks: Some(Box::new(checks)),
+            ..Self::new(code)
         }
     }
 
@@ -281,7 +315,11 @@ impl Problem {
             request_id: request_id.to_owned(),
             errors: self.field.clone().map(|field| vec![field]),
         };
-        document.to_json().unwrap_or_default()
+        let mut document = document.to_json().unwrap_or_default();
+        if let Some(checks) = &self.checks {
+            document["checks"] = (**checks).clone();
+        }
+        document
     }
 
     /// The answer to the request of that id.
@@ -335,4 +373,23 @@ impl ResponseError for Problem {
 pub(crate) fn internal() -> Problem {
     tracing::error!("the request was not prepared: this is a defect");
     Problem::new(Code::Internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_named_in_metrics_as_it_is_on_the_wire() {
+        use poem_openapi::registry::Registry;
+        use poem_openapi::types::Type;
+        let mut registry = Registry::new();
+        Code::register(&mut registry);
+        let schema = &registry.schemas[&*<Code as Type>::name()];
+        assert!(schema.enum_items.len() >= 20);
+        for item in &schema.enum_items {
+            let name = item.as_str().expect("a text");
+            assert_eq!(Code::named(name).map(Code::name), Some(name));
+        }
+    }
 }

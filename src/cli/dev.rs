@@ -19,6 +19,7 @@ use crate::email_change::chain;
 use crate::email_change::mail::LinkTemplates;
 use crate::keys::{self, KeyRing};
 use crate::mailer::{Folder, Mailer, Sender};
+use crate::metrics::Metrics;
 use crate::password::{self, Checker, Password};
 use crate::server::{self, Pages, PagesError};
 use crate::users::{self, ConnectionOptions, Layout, Owner, Purpose, Users};
@@ -31,7 +32,8 @@ const SENDER: &str = "readdress <no-reply@example.com>";
 
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
-    start_log(&mut reader);
+    let metrics = Metrics::new(&Clock::System);
+    let _telemetry = start_log(&mut reader, &metrics);
     let common = Common::read(&mut reader);
     reader.finish().map_err(Failure::Config)?;
     if !common.listen.ip().is_loopback() {
@@ -74,6 +76,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         clock,
         app_url,
         users,
+        metrics,
     })?;
     greet(address, pages.is_some());
     let routes = dev::routes(&mailbox, &format!("http://{address}"), pages);

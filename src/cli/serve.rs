@@ -8,11 +8,13 @@ use crate::clock::Clock;
 use crate::config::{Common, Production, Reader};
 use crate::email_change::chain;
 use crate::mailer::{Mailer, Smtp};
+use crate::metrics::Metrics;
 use crate::server::{self, Pages};
 
 pub(super) async fn run() -> Result<(), Failure> {
     let mut reader = Reader::of_process();
-    start_log(&mut reader);
+    let (clock, metrics) = (Clock::System, Metrics::new(&Clock::System));
+    let telemetry = start_log(&mut reader, &metrics);
     let common = Common::read(&mut reader);
     let production = Production::read(&mut reader);
     reader.finish().map_err(Failure::Config)?;
@@ -22,7 +24,6 @@ pub(super) async fn run() -> Result<(), Failure> {
 
     let pages = common.web_root.as_deref().map(Pages::read).transpose()?;
     let users = open_users(&production.database).await?;
-    let clock = Clock::System;
     let host_tokens = production.host_tokens;
     let smtp = Smtp::new(
         production.smtp,
@@ -44,6 +45,7 @@ pub(super) async fn run() -> Result<(), Failure> {
         password_threads: common.password_threads,
         passwords: production.passwords,
         users,
+        metrics,
     })?;
     let stop = stop_signal()?;
     if let Some(host_tokens) = host_tokens {
@@ -58,9 +60,27 @@ pub(super) async fn run() -> Result<(), Failure> {
         .await
         .map_err(|error| Failure::Listen(common.listen, error))?;
     let address = listener.local_addr()?;
+    let mut settings = common.server;
+    let mut scraped = None;
+    if let Some(address) = common.metrics_listen {
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|error| Failure::Listen(address, error))?;
+        let address = listener.local_addr()?;
+        tracing::info!(%address, "metrics");
+        settings.metrics = false;
+        let serve = server::serve_metrics(listener, app.limits.clone(), app.gauges.clone());
+        scraped = Some(tokio::spawn(serve));
+    }
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     let routes = pages.map(Pages::routes);
-    server::serve(listener, app, common.server, routes, stop).await;
+    server::serve(listener, app, settings, routes, stop).await;
+    // Not sooner: what is answered last can still be seen there.
+    if let Some(scraped) = scraped {
+        scraped.abort();
+    }
     tracing::info!("stopped");
+    // Waits for the collector, if there is one: not on a thread that speaks to it.
+    let _ = tokio::task::spawn_blocking(|| drop(telemetry)).await;
     Ok(())
 }

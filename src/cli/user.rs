@@ -13,6 +13,7 @@ use crate::email_address::EmailAddress;
 use crate::email_change::mail::Letters;
 use crate::email_change::set_by_operator::{Operator, Order, Reason};
 use crate::mailer::{Mailer, Smtp};
+use crate::metrics::Metrics;
 use crate::password::{self, Password};
 use crate::users::Owner;
 
@@ -47,7 +48,7 @@ pub(super) async fn set_email(typed: SetEmail) -> Result<(), Failure> {
     let reason = Reason::parse(&typed.reason)
         .map_err(|error| Failure::Argument(format!("--reason {error}")))?;
     let mut reader = Reader::of_process();
-    start_log(&mut reader);
+    let _telemetry = start_log(&mut reader, &Metrics::new(&Clock::System));
     let database = DatabaseSettings::read(&mut reader);
     let mail = MailSettings::read(&mut reader);
     reader.finish().map_err(Failure::Config)?;

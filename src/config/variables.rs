@@ -140,6 +140,11 @@ pub const VARIABLES: &[Variable] = &[
         "127.0.0.1:8080",
         "Address and port to listen on",
     ),
+    variable(
+        "READDRESS_METRICS_LISTEN",
+        "none",
+        "Address and port at which `/metrics` is served, alone; without it, it is at `READDRESS_LISTEN`, for this machine alone",
+    ),
     secret(
         "READDRESS_HOST_TOKEN_SECRET",
         "none",

@@ -290,10 +290,12 @@ impl Letter<'_> {
         self.letters.templates.date(self.language, seconds)
     }
 
-    fn render(&self, name: &str, to: &str, facts: Value) -> Result<Mail, TemplateError> {
+    fn render(&self, name: &'static str, to: &str, facts: Value) -> Result<Mail, TemplateError> {
         let templates = &self.letters.templates;
         let rendered = templates.render(self.language, name, facts)?;
         Ok(Mail {
+            // Told apart, the two would tell who has an account.
+            kind: if name == "taken" { "activate" } else { name },
             to: to.to_owned(),
             language: templates.languages.tag(self.language).to_owned(),
             subject: rendered.subject,

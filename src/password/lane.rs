@@ -9,12 +9,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 use super::{Checker, Password, Workspace};
+use crate::metrics::Metrics;
 
 /// How many may wait beyond those being hashed: half a second's work of two threads.
 const QUEUE: usize = 32;
@@ -33,12 +34,15 @@ pub struct Lane {
     places: Arc<Semaphore>,
     jobs: mpsc::Sender<Job>,
     checked: Arc<AtomicU64>,
+    size: usize,
+    metrics: Metrics,
 }
 
 /// A place in the lane, kept until its hash is done, even if its caller goes away.
 pub struct Place {
     permit: OwnedSemaphorePermit,
     jobs: mpsc::Sender<Job>,
+    metrics: Metrics,
 }
 
 struct Job {
@@ -47,6 +51,7 @@ struct Job {
     /// Taken by whoever is first: the thread that begins, or the caller who has waited too long.
     taken: Arc<AtomicBool>,
     answer: oneshot::Sender<bool>,
+    since: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -57,7 +62,7 @@ impl Lane {
     /// # Errors
     ///
     /// Passes on the operating system's refusal to start a thread.
-    pub fn start(threads: usize, checker: Checker) -> std::io::Result<Self> {
+    pub fn start(threads: usize, checker: Checker, metrics: Metrics) -> std::io::Result<Self> {
         let threads = threads.max(1);
         let (jobs, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -67,15 +72,25 @@ impl Lane {
         for number in 0..threads {
             let (queue, workspaces) = (Arc::clone(&queue), Arc::clone(&workspaces));
             let (checker, checked) = (Arc::clone(&checker), Arc::clone(&checked));
+            let metrics = metrics.clone();
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&queue, &workspaces, &checker, &checked))?;
+                .spawn(move || work(&queue, &workspaces, &checker, &checked, &metrics))?;
         }
         Ok(Self {
             places: Arc::new(Semaphore::new(threads + QUEUE)),
             jobs,
             checked,
+            size: threads + QUEUE,
+            metrics,
         })
+    }
+
+    /// How many passwords are in the lane, and how many there can be.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        let free = self.places.available_permits();
+        (self.size.saturating_sub(free), self.size)
     }
 
     /// How many passwords have been checked so far: the proof that something is refused, or
@@ -93,10 +108,11 @@ impl Lane {
     pub fn place(&self) -> Result<Place, Overloaded> {
         let permit = Arc::clone(&self.places)
             .try_acquire_owned()
-            .map_err(|_| Overloaded)?;
+            .map_err(|_| refused(&self.metrics, "full"))?;
         Ok(Place {
             permit,
             jobs: self.jobs.clone(),
+            metrics: self.metrics.clone(),
         })
     }
 }
@@ -115,17 +131,25 @@ impl Place {
             stored: stored.map(|hash| Zeroizing::new(hash.to_owned())),
             taken: Arc::clone(&taken),
             answer,
+            since: Instant::now(),
             _permit: self.permit,
         };
         self.jobs.send(job).map_err(|_| Overloaded)?;
         let first = tokio::time::timeout(LONGEST_WAIT, &mut answered).await;
         let answer = match first {
             Ok(answer) => answer,
-            Err(_) if !taken.swap(true, Ordering::AcqRel) => return Err(Overloaded),
+            Err(_) if !taken.swap(true, Ordering::AcqRel) => {
+                return Err(refused(&self.metrics, "late"));
+            }
             Err(_) => answered.await,
         };
         answer.map_err(|_| Overloaded)
     }
+}
+
+fn refused(metrics: &Metrics, cause: &'static str) -> Overloaded {
+    metrics.lane_refused(cause);
+    Overloaded
 }
 
 /// The workspace that was used last is used next: its 19 MiB are still warm, which saves a tenth of
@@ -137,6 +161,7 @@ fn work(
     workspaces: &Workspaces,
     checker: &Checker,
     checked: &AtomicU64,
+    metrics: &Metrics,
 ) {
     loop {
         // The guard is dropped before the hash: only taking a job is exclusive.
@@ -147,13 +172,16 @@ fn work(
             continue;
         }
         checked.fetch_add(1, Ordering::Relaxed);
+        metrics.password_waited(job.since.elapsed());
         let mut workspace = lock(workspaces).pop().unwrap_or_default();
         let stored = job.stored.as_ref().map(|hash| hash.as_str());
         let check = AssertUnwindSafe(|| checker.check(&job.password, stored, &mut workspace));
+        let begun = Instant::now();
         // A defect in a hash function costs its caller an answer, and nobody else the lane.
         let Ok(matched) = catch_unwind(check) else {
             continue;
         };
+        metrics.password_checked(begun.elapsed());
         lock(workspaces).push(workspace);
         // The caller may have gone meanwhile; its place is free only now.
         let _ = job.answer.send(matched);
@@ -167,6 +195,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+
+    fn lane() -> Lane {
+        Lane::start(1, Checker::default(), Metrics::new(&Clock::System)).expect("threads")
+    }
 
     fn password() -> Password {
         Password::new("correct horse".to_owned())
@@ -174,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_lane_refuses_at_once_and_frees_a_place_with_each_hash() {
-        let lane = Lane::start(1, Checker::default()).expect("threads");
+        let lane = lane();
         let places: Vec<Place> = std::iter::from_fn(|| lane.place().ok()).collect();
         assert_eq!(places.len(), 1 + QUEUE);
         assert_eq!(lane.place().err(), Some(Overloaded));
@@ -191,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_who_goes_away_frees_no_place_before_the_hash_is_done() {
-        let lane = Lane::start(1, Checker::default()).expect("threads");
+        let lane = lane();
         let all = lane.places.available_permits();
         let place = lane.place().expect("a place");
         let check = tokio::spawn(place.check(password(), None));
@@ -209,7 +242,7 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_longer_than_a_second_behind_hashes_that_take_longer() {
-        let lane = Lane::start(1, Checker::default()).expect("threads");
+        let lane = lane();
         // bcrypt at the highest cost that is allowed.
         let slow = "$2b$15$abcdefghijklmnopqrstuuAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let since = tokio::time::Instant::now();

@@ -23,12 +23,15 @@ use uuid::Uuid;
 
 use super::client::client_address;
 use super::cors::{self, Cors};
-use super::{Settings, allowed};
+use super::{Settings, allowed, scrape};
 use crate::api::problem::{Code, Problem};
 use crate::deadline::{self, Deadline};
 use crate::email_change::Caller;
 use crate::language::{Language, Languages};
 use crate::limits::Limits;
+use crate::metrics::Metrics;
+use crate::telemetry;
+use crate::trace::{TRACEPARENT, Trace};
 
 /// The largest body: a link is under 2 KiB, an address under 1 KiB.
 const MAX_BODY: u64 = 16 * 1024;
@@ -41,6 +44,9 @@ const MAX_IN_FLIGHT: usize = 512;
 /// Beyond the request's own deadline, for whatever failed to keep it.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// What an answer that is no problem is counted as.
+const OK: &str = "ok";
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) struct Front {
@@ -48,14 +54,25 @@ pub(super) struct Front {
     cors: Cors,
     trusted_proxies: Vec<IpNet>,
     limits: Limits,
+    metrics: Metrics,
+    /// Who may read `/metrics` here.
+    readers: Readers,
     languages: Languages,
     in_flight: Semaphore,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    Nobody,
+    ThisMachine,
+    Everybody,
 }
 
 impl Front {
     pub(super) fn new(
         routes: BoxEndpoint<'static, Response>,
         limits: Limits,
+        metrics: Metrics,
         languages: Languages,
         settings: &Settings,
     ) -> Self {
@@ -64,26 +81,64 @@ impl Front {
             cors: Cors::new(settings.cors_origins.clone()),
             trusted_proxies: settings.trusted_proxies.clone(),
             limits,
+            metrics,
+            readers: if settings.metrics {
+                Readers::ThisMachine
+            } else {
+                Readers::Nobody
+            },
             languages,
             in_flight: Semaphore::new(MAX_IN_FLIGHT),
         }
     }
 
+    /// `/metrics` is for everybody who reaches this address.
+    pub(super) fn for_everybody(mut self) -> Self {
+        self.readers = Readers::Everybody;
+        self
+    }
+
+    /// What connections count with.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Answers one request. Never fails.
     pub(super) async fn answer(&self, request: Request) -> Response {
-        let request_id = Uuid::now_v7().to_string();
-        let span = tracing::info_span!("request", request_id, user_id = Empty, kid = Empty);
+        let id = Uuid::now_v7();
+        let request_id = id.to_string();
+        let parents = request.headers().get_all(TRACEPARENT).iter();
+        let trace = Trace::of(parents.map(HeaderValue::as_bytes), id);
         let path = request.uri().path().to_owned();
+        let operation = operation(&path);
+        let span = tracing::info_span!(
+            "request",
+            operation,
+            request_id,
+            trace_id = trace.id,
+            user_id = Empty,
+            kid = Empty
+        );
+        telemetry::join(&span, &trace);
+        let counted = self.metrics.request(operation);
         let origin = self.cors.allowed(&request);
         let answered = async {
             if origin.is_some() && cors::is_preflight(&request) {
-                return cors::answer_preflight();
+                return (cors::answer_preflight(), OK);
             }
             let work = AssertUnwindSafe(self.work(request)).catch_unwind().await;
             let answered = work.unwrap_or_else(|_| Err(Problem::new(Code::Internal).into()));
-            answered.unwrap_or_else(|error| to_problem(error, &path).respond(&request_id))
+            match answered {
+                Ok(response) => (response, OK),
+                Err(error) => {
+                    let problem = to_problem(error, &path);
+                    let code = problem.code.name();
+                    (problem.respond(&request_id), code)
+                }
+            }
         };
-        let mut response = answered.instrument(span).await;
+        let (mut response, code) = trace.scope(answered.instrument(span)).await;
+        counted.answered(code);
         add_headers(&mut response, &request_id);
         self.cors.add_headers(response.headers_mut(), origin);
         response
@@ -91,13 +146,16 @@ impl Front {
 
     async fn work(&self, mut request: Request) -> poem::Result<Response> {
         let path = request.uri().path();
-        let is_health = matches!(path, "/healthz" | "/readyz");
+        let is_health = matches!(path, "/healthz" | "/readyz" | "/metrics");
         let end = Deadline::after(deadline::REQUEST + GRACE);
         let caller = Caller {
             ip: self.client_of(&request),
             deadline: Deadline::of_request(),
             language: self.language_of(&request),
         };
+        if path == "/metrics" && !self.may_read_metrics(&request) {
+            return Err(Problem::new(Code::NotFound).into());
+        }
         if is_limited(path) {
             self.limits.client(caller.ip).map_err(Problem::limited)?;
         }
@@ -117,6 +175,14 @@ impl Front {
         }
     }
 
+    fn may_read_metrics(&self, request: &Request) -> bool {
+        match self.readers {
+            Readers::Nobody => false,
+            Readers::ThisMachine => scrape::is_local(peer_of(request), request.headers()),
+            Readers::Everybody => true,
+        }
+    }
+
     fn language_of(&self, request: &Request) -> Language {
         let lines = request.headers().get_all(header::ACCEPT_LANGUAGE);
         self.languages
@@ -124,12 +190,35 @@ impl Front {
     }
 
     fn client_of(&self, request: &Request) -> IpAddr {
-        let RemoteAddr(peer) = request.remote_addr();
-        let peer = match peer {
-            Addr::SocketAddr(peer) => peer.ip(),
-            _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        };
-        client_address(peer, request.headers(), &self.trusted_proxies)
+        client_address(peer_of(request), request.headers(), &self.trusted_proxies)
+    }
+}
+
+fn peer_of(request: &Request) -> IpAddr {
+    let RemoteAddr(peer) = request.remote_addr();
+    match peer {
+        Addr::SocketAddr(peer) => peer.ip(),
+        _ => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    }
+}
+
+/// What a path is counted as: an operation of the document, or what else there is.
+fn operation(path: &str) -> &'static str {
+    match path {
+        "/v1/session" => "signIn",
+        "/v1/me" => "getCurrentUser",
+        "/v1/email-change/request" => "requestEmailChange",
+        "/v1/email-change/confirm" => "confirmEmailChange",
+        "/v1/email-change/activate" => "activateEmailChange",
+        "/v1/email-change/cancel" => "cancelEmailChange",
+        "/v1/email-change/undo" => "undoEmailChange",
+        "/v1/email-change/inspect" => "inspectLink",
+        "/healthz" => "healthz",
+        "/readyz" => "readyz",
+        "/metrics" => "metrics",
+        "/openapi.json" => "openapi",
+        "/docs" => "docs",
+        _ => "other",
     }
 }
 
@@ -235,17 +324,15 @@ mod tests {
             trusted_proxies: vec![],
             cors_origins: vec![],
             max_connections: 1,
+            metrics: true,
         };
         let routes = Route::new()
             .at("/broken", get(broken))
             .map_to_response()
             .boxed();
-        let front = Front::new(
-            routes,
-            Limits::new(quotas, &Clock::System),
-            Languages::default(),
-            &settings,
-        );
+        let metrics = Metrics::new(&Clock::System);
+        let limits = Limits::new(quotas, &Clock::System, metrics.clone());
+        let front = Front::new(routes, limits, metrics, Languages::default(), &settings);
         let request = Request::builder().uri_str("/broken").finish();
         let response = front.answer(request).await;
         assert_eq!(response.status().as_u16(), 500);
@@ -255,5 +342,19 @@ mod tests {
             body.contains("\"internal\"") && !body.contains("secret"),
             "{body}"
         );
+    }
+
+    #[test]
+    fn every_operation_of_the_document_is_counted_by_its_name() {
+        let document: serde_json::Value =
+            serde_json::from_str(&crate::api::document::document()).expect("JSON");
+        let paths = document["paths"].as_object().expect("paths");
+        assert!(paths.len() >= 8);
+        for (path, methods) in paths {
+            for described in methods.as_object().expect("methods").values() {
+                assert_eq!(described["operationId"], operation(path));
+            }
+        }
+        assert_eq!(operation("/v1/secret"), "other");
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn serve(
         let (front, builder, stopping) =
             (Arc::clone(&front), Arc::clone(&builder), stopping.clone());
         connections.spawn(async move {
-            let _place = place;
+            let (_place, _open) = (place, front.metrics().connection());
             if !says_something(&stream).await {
                 return;
             }

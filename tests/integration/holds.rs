@@ -7,7 +7,7 @@
 mod cheap;
 mod crashes;
 mod database_faults;
-mod deployment;
+pub mod deployment;
 mod enumeration;
 mod floods;
 mod forgeries;
@@ -17,7 +17,7 @@ mod limits;
 mod links;
 mod mail_faults;
 mod model;
-mod pipe;
+pub mod pipe;
 mod races;
 mod releases;
 mod replicas;

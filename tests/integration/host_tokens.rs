@@ -199,6 +199,25 @@ async fn keys_are_fetched_once_and_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_fetched_in_the_trace_of_who_needs_them() {
+    let server = KeyServer::start(Serves::Set(set(0))).await;
+    let app = TestApp::on_sqlite(with_set(&server)).await;
+    add_host_user(&app).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736";
+    let me = app
+        .http
+        .get(format!("{}/v1/me", app.url))
+        .header("Authorization", format!("Bearer {}", jose("RS256-2026")))
+        .header("traceparent", format!("{trace}-00f067aa0ba902b7-01"));
+    app.receive(me, "GET", "/v1/me").await.ok(200);
+    let traces = server.traces();
+    assert_eq!(traces.len(), 1);
+    assert!(traces[0].starts_with(trace), "{traces:?}");
+    assert!(traces[0].ends_with("-01") && !traces[0].contains("00f067aa0ba902b7"));
+    app.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_key_is_found_and_strangers_make_us_ask_once_a_minute_at_most() {
     let server = KeyServer::start(Serves::Set(set(0))).await;
     let app = TestApp::on_sqlite(with_set(&server)).await;

@@ -25,6 +25,7 @@ mod journeys;
 mod languages;
 mod links;
 mod mails;
+mod observability;
 mod request;
 mod rotation;
 mod session;

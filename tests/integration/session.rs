@@ -81,21 +81,22 @@ story! {
         app.add_user("ann@example.com", PASSWORD).await;
         app.add_user("broken@example.com", PASSWORD).await;
         app.database.execute("UPDATE users SET password_hash = '!' WHERE email = 'broken@example.com'").await;
-        // The quickest of several: whatever else the machine does only adds to it.
-        let quickest = |email: &'static str| async move {
-            let mut quickest = Duration::MAX;
-            for _ in 0..8 {
+        let emails = ["ann@example.com", "bob@example.com", "no address", "broken@example.com"];
+        // The quickest of several, in turns: whatever else the machine does only adds to it. While
+        // that has not been little yet, again; who costs less stays ahead however often.
+        let mut quickest = [Duration::MAX; 4];
+        for round in 0..60 {
+            for (email, quickest) in emails.iter().zip(&mut quickest) {
                 let began = std::time::Instant::now();
                 app.sign_in(email, "wrong").await.problem(401, "unauthenticated");
-                quickest = quickest.min(began.elapsed());
+                *quickest = (*quickest).min(began.elapsed());
             }
-            quickest
-        };
-        let known = quickest("ann@example.com").await;
-        for email in ["bob@example.com", "no address", "broken@example.com"] {
-            let unknown = quickest(email).await;
-            assert!(unknown > known * 2 / 3, "{email}: {unknown:?}, a known user: {known:?}");
+            let [known, unknown @ ..] = quickest;
+            if round >= 8 && unknown.iter().all(|unknown| *unknown > known * 2 / 3) {
+                return;
+            }
         }
+        panic!("{emails:?} took {quickest:?}");
     }
 }
 

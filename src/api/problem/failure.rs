@@ -155,7 +155,7 @@ fn response(operation: &str, status: u16, codes: &[Code]) -> Value {
         .map(|&code| {
             let value = example(operation, code).document("019aa2b4-0000-7000-8000-00000000000f");
             let example = json!({ "summary": value["title"], "value": value });
-            (code.name(), example)
+            (code.name().to_owned(), example)
         })
         .collect();
     json!({

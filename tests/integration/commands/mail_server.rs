@@ -48,6 +48,7 @@ impl Server {
         );
         let sender = "accounts@app.example.com".parse().expect("a sender");
         let mail = Mail {
+            kind: "confirm",
             to: "ann@example.com".to_owned(),
             language: "en".into(),
             subject: "Hello".to_owned(),

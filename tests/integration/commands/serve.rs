@@ -205,6 +205,8 @@ on_every_database! {
         let server = fresh.shell.start("serve").await;
         let mut secrets = walk(&server, &sink).await;
         go_wrong(&server, &sink, &secrets).await;
+        let metrics = server.get("/metrics").await.text;
+        assert!(metrics.contains("readdress_steps_total"), "{metrics}");
         let (code, log) = server.end("TERM").await;
         assert_eq!(code, Some(0), "{log}");
         for event in ["requested", "confirmed", "activated", "cancelled", "undone", "refused"] {
@@ -219,6 +221,7 @@ on_every_database! {
         secrets.extend(more.map(ToOwned::to_owned));
         for secret in secrets {
             assert!(!log.contains(&secret), "the log has {secret}: {log}");
+            assert!(!metrics.contains(&secret), "the metrics have {secret}: {metrics}");
         }
     }
 }

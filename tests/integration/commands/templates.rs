@@ -38,7 +38,7 @@ async fn a_broken_template_refuses_the_start_and_check_says_where() {
         &checked,
         &[
             "FAIL  templates",
-            "mend: edit mails/de/undone.txt, line 5",
+            "mend  edit mails/de/undone.txt, line 5",
             "ok    mail",
         ],
     );

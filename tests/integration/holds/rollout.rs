@@ -230,8 +230,9 @@ impl Proxy {
              listen readdress\n  bind 127.0.0.1:{port}\n  balance roundrobin\n"
         );
         for (number, address) in servers.iter().enumerate() {
-            configuration +=
-                &format!("  server replica{number} {address} check inter 100ms fall 1 rise 1\n");
+            let server = ["  server replica", &number.to_string(), " ", address];
+            configuration.extend(server);
+            configuration += " check inter 100ms fall 1 rise 1\n";
         }
         let file = folder.path().join("haproxy.cfg");
         std::fs::write(&file, configuration).expect("written");

@@ -17,6 +17,7 @@ use readdress::email_change::set_by_operator::{
 use readdress::keys::{self, KeyRing};
 use readdress::limits::Quotas;
 use readdress::mailer::{Authorities, Mailer, Smtp};
+use readdress::metrics::Metrics;
 use readdress::password::{self, Checker, Password};
 use readdress::server;
 use readdress::users::{Layout, Users};
@@ -73,6 +74,7 @@ impl Default for Options {
                 trusted_proxies: vec![],
                 cors_origins: vec![],
                 max_connections: 500,
+                metrics: true,
             },
             look: Look::default(),
         }
@@ -508,6 +510,7 @@ async fn serve(options: &Options, users: &Users, smtp: &SmtpSink, clock: &Clock)
         passwords: Checker::default(),
         users: users.clone(),
         mailer: mailer(smtp, clock),
+        metrics: Metrics::new(clock),
     })
     .expect("a service");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -40,6 +40,7 @@ pub enum Serves {
 pub struct KeyServer {
     pub url: Url,
     state: Arc<Mutex<(Serves, usize)>>,
+    traces: Arc<Mutex<Vec<String>>>,
 }
 
 impl KeyServer {
@@ -60,6 +61,7 @@ impl KeyServer {
         let server = Self {
             url: url.parse().expect("a URL"),
             state: Arc::new(Mutex::new((serves, 0))),
+            traces: Arc::default(),
         };
         let serving = server.clone();
         tokio::spawn(async move {
@@ -90,6 +92,11 @@ impl KeyServer {
         self.state.lock().expect("not poisoned").1
     }
 
+    /// The traces that it was asked in.
+    pub fn traces(&self) -> Vec<String> {
+        self.traces.lock().expect("not poisoned").clone()
+    }
+
     async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin) {
         let answer = service_fn(|request: hyper::Request<_>| {
             assert_eq!(request.uri(), "/.well-known/jwks.json?v=1");
@@ -98,6 +105,10 @@ impl KeyServer {
                 host.parse::<std::net::SocketAddr>().ok(),
                 self.url.socket_addrs(|| None).expect("it has one").pop()
             );
+            if let Some(trace) = request.headers().get("traceparent") {
+                let trace = trace.to_str().expect("ASCII").to_owned();
+                self.traces.lock().expect("not poisoned").push(trace);
+            }
             self.answer()
         });
         let connection = http1::Builder::new();

@@ -1,0 +1,195 @@
+//! Traces over OTLP: the real binary, built with the feature `otel`, and a collector that keeps what
+//! it is sent. Run by `make test-traces`.
+
+#![cfg(feature = "otel")]
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::convert::Infallible;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const PASSWORD: &str = "correct horse battery staple";
+const DEMO: &str = "demo@example.com";
+/// In everything that must not be sent.
+const CANARY: &str = "canary-7f3a";
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00f067aa0ba902b7";
+const UNSAMPLED: &str = "5bf92f3577b34da6a3ce929d0e0e4737";
+
+/// Everything that was posted to it.
+type Kept = Arc<Mutex<Vec<u8>>>;
+
+async fn collector() -> (String, Kept) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let kept = Kept::default();
+    let keeping = Arc::clone(&kept);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let kept = Arc::clone(&keeping);
+            let keep = service_fn(move |request: Request<Incoming>| {
+                let kept = Arc::clone(&kept);
+                async move {
+                    assert_eq!(request.uri(), "/v1/traces");
+                    assert_eq!(request.headers()["content-type"], "application/x-protobuf");
+                    let body = request.into_body().collect().await.expect("a body");
+                    kept.lock().expect("not poisoned").extend(body.to_bytes());
+                    Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+                }
+            });
+            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), keep));
+        }
+    });
+    (url, kept)
+}
+
+async fn start(folder: &TempDir, collector: &str) -> (Child, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_readdress"))
+        .arg("dev")
+        .current_dir(folder.path())
+        .env_clear()
+        .env("READDRESS_LISTEN", "127.0.0.1:0")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector)
+        .env("RUST_LOG", "off")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let said = async {
+        loop {
+            let line = lines.next_line().await.expect("text").expect("a greeting");
+            if let Some(at) = line.find("http://127.0.0.1:") {
+                return line[at..]
+                    .split(['/', ' '])
+                    .nth(2)
+                    .expect("an address")
+                    .to_owned();
+            }
+        }
+    };
+    let address = timeout(Duration::from_secs(30), said)
+        .await
+        .expect("in time");
+    // Whoever greets on goes on being listened to.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    (child, format!("http://{address}"))
+}
+
+fn has(kept: &[u8], part: &[u8]) -> bool {
+    kept.windows(part.len()).any(|window| window == part)
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = hex
+        .as_bytes()
+        .chunks(2)
+        .map(|two| std::str::from_utf8(two).expect("ASCII"));
+    digits
+        .map(|two| u8::from_str_radix(two, 16).expect("hex"))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_a_span_of_its_callers_trace_and_says_nothing_secret() {
+    let (collector, kept) = collector().await;
+    let folder = TempDir::new().expect("a folder");
+    let (mut server, url) = start(&folder, &collector).await;
+    let http = reqwest::Client::new();
+    let post = async |path: &str, trace: &str, access: Option<&str>, body: Value| {
+        let mut request = http
+            .post(format!("{url}{path}"))
+            .header("traceparent", trace)
+            .header("content-type", "application/json");
+        if let Some(access) = access {
+            request = request.header("authorization", format!("Bearer {access}"));
+        }
+        let answer = request
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("an answer");
+        let text = answer.text().await.expect("a body");
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    let sampled = format!("00-{TRACE}-{PARENT}-01");
+    let session = json!({ "email": DEMO, "password": PASSWORD });
+    let session = post("/v1/session", &sampled, None, session).await;
+    let access = session["access_token"].as_str().expect("a token");
+    let request = "/v1/email-change/request";
+    let body = json!({ "password": PASSWORD });
+    post(
+        request,
+        &format!("00-{UNSAMPLED}-{PARENT}-00"),
+        Some(access),
+        body,
+    )
+    .await;
+    let wrong = json!({ "password": CANARY });
+    let refused = post(request, "none", Some(access), wrong).await;
+    assert_eq!(refused["code"], "wrong_password");
+    let forged =
+        json!({ "token": CANARY, "password": CANARY, "new_email": "canary-7f3a@example.org" });
+    post("/v1/email-change/confirm", &sampled, Some(CANARY), forged).await;
+    post(
+        &format!("/v1/{CANARY}?token={CANARY}"),
+        CANARY,
+        None,
+        json!({}),
+    )
+    .await;
+
+    let pid = server.id().expect("it runs").to_string();
+    let kill = Command::new("kill").args(["-TERM", &pid]).status().await;
+    assert!(kill.expect("a command").success());
+    let ended = timeout(Duration::from_secs(15), server.wait()).await;
+    assert_eq!(ended.expect("in time").expect("an end").code(), Some(0));
+
+    let kept = kept.lock().expect("not poisoned").clone();
+    for part in [
+        "readdress",
+        "request",
+        "signIn",
+        "session.created",
+        "email_change.refused",
+        "wrong_password",
+    ] {
+        assert!(
+            has(&kept, part.as_bytes()),
+            "no {part} in {} bytes",
+            kept.len()
+        );
+    }
+    assert!(has(&kept, &bytes(TRACE)), "the caller's trace goes on");
+    assert!(has(&kept, &bytes(PARENT)), "and its span is the parent");
+    let own = refused["request_id"]
+        .as_str()
+        .expect("an id")
+        .replace('-', "");
+    assert!(
+        has(&kept, &bytes(&own)),
+        "a trace that begins here is named after its request"
+    );
+    assert!(
+        !has(&kept, &bytes(UNSAMPLED)),
+        "what the caller does not record is not recorded"
+    );
+    let claims = access.split('.').nth(1).expect("claims");
+    for secret in [PASSWORD, DEMO, CANARY, access, claims] {
+        assert!(!has(&kept, secret.as_bytes()), "{secret} was sent");
+    }
+}
