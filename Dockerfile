@@ -32,13 +32,17 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 # TLS roots are in the binary, SQLite too: libc and libgcc are all it needs.
 FROM ${RUNTIME_IMAGE}
+ARG RUNTIME_IMAGE
 ARG VERSION=0.0.0
 ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="readdress" \
       org.opencontainers.image.description="Lets people change the e-mail address of their account, safely, beside any application" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 COPY --from=service /readdress /usr/local/bin/readdress
 COPY --from=pages /build/web/dist /usr/local/share/readdress/web
 # A number, so that Kubernetes can see that it is not root.

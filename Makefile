@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak lint format openapi bench clean
+.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak lint format openapi picture release release-test bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,11 +62,12 @@ soak: ## Hold the service against abuse, faults and races in full volume (hours)
 	@scripts/needs cargo
 	@scripts/soak
 
-lint: ## Check format and lints
+lint: ## Check format, lints and the crates
 	@scripts/needs cargo
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --features otel --lib --bin readdress --test traces -- -D warnings
+	@scripts/lint-crates
 
 format: ## Put the code into its format
 	$(CARGO) fmt --all
@@ -76,6 +77,17 @@ openapi: ## Write the OpenAPI document from the code, and the client from the do
 	@$(CARGO) build --locked --quiet --bin readdress
 	@target/debug/readdress openapi > target/readdress.json && mv target/readdress.json openapi/readdress.json
 	@scripts/generate-client
+
+picture: ## Compose the picture in the README from what the browser tests took
+	@scripts/picture
+
+release: ## Build what is published with a version, into target/release-VERSION
+	@scripts/needs cargo
+	@scripts/release
+
+release-test: ## Build a release twice, in two folders, and compare the bytes (twice some 15 minutes)
+	@scripts/needs cargo
+	@scripts/release-test
 
 bench: ## Measure what a change costs (builds with optimisations first: some minutes)
 	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench parts -- --noplot && $(CARGO) bench --locked --bench flow

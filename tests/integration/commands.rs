@@ -10,6 +10,7 @@ mod set_email;
 mod standby;
 mod templates;
 mod variables;
+mod versions;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,10 +1,11 @@
-"""Walks one change through the container, and tries what operators rely on: the user it runs as, a
-root file system that cannot be written, no capabilities, the health command, and the end.
+"""Walks one change through the container, and tries what operators rely on: its labels, the user it runs
+as, a root file system that cannot be written, no capabilities, the health command, and the end.
 
 scripts/image-test calls it with the command that runs containers and the image.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ NAME = f"readdress-test-{os.getpid()}"
 def main(*command):
     *run, image = command
     engine = run[0]
+    read_labels(engine, image, subprocess.check_output([*run, "--rm", image, "--version"], text=True))
     mailbox = Mailbox()
     service = f"http://127.0.0.1:{free_port()}"
     with tempfile.TemporaryDirectory() as data:
@@ -51,6 +53,23 @@ def main(*command):
             assert (code, took < 10) == (0, True), f"ended with {code} after {took:.1f} s"
         subprocess.call([engine, "rm", "--force", NAME], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     mailbox.server.stop()
+
+
+def read_labels(engine, image, version):
+    """What a registry and a scanner read without running anything."""
+    asked = [engine, "image", "inspect", "--format", "{{json .Config.Labels}}", image]
+    labels = json.loads(subprocess.check_output(asked, text=True))
+    for name, pattern in {
+        "title": "readdress",
+        "description": ".+",
+        "licenses": "MIT OR Apache-2.0",
+        "version": re.escape(version.split()[1]),
+        "revision": "[0-9a-f]{40}",
+        "created": r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ",
+        "base.name": "[^/]+/.+",
+    }.items():
+        value = labels.get(f"org.opencontainers.image.{name}", "")
+        assert re.fullmatch(pattern, value), f"label {name}: {value!r}"
 
 
 def walk(service, mailbox):

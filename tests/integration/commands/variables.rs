@@ -69,8 +69,10 @@ fn the_documentation_lists_every_variable_with_its_default_and_meaning() {
 }
 
 /// Everything that people read and copy from.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 16] = [
+    "CONTRIBUTING.md",
     "README.md",
+    "SECURITY.md",
     "docs/architecture.md",
     "docs/configuration.md",
     "docs/integration.md",
