@@ -137,6 +137,16 @@ impl Users {
         }
     }
 
+    /// Whether every column takes this address that it is written to. One that is cut short is
+    /// somebody else's.
+    #[must_use]
+    pub fn takes(&self, email: &EmailAddress) -> bool {
+        let length = email.as_str().len();
+        self.table
+            .longest_address
+            .is_none_or(|longest| usize::try_from(longest).is_ok_and(|longest| length <= longest))
+    }
+
     /// Whether links are single-use and can be cancelled: whether there is a nonce.
     #[must_use]
     pub fn keep_nonce(&self) -> bool {
