@@ -24,6 +24,7 @@ use tokio::net::TcpListener;
 use crate::api;
 use crate::app::App;
 
+pub use client::client_address;
 pub(crate) use listen::SHUTDOWN;
 pub use pages::{Pages, PagesError};
 

@@ -16,6 +16,7 @@ mod cancel;
 mod commands;
 mod confirm;
 mod delivery;
+mod fuzz;
 mod holds;
 mod host_tokens;
 mod inspect;
