@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-holds test-client test-browser test-contract test-django image-test soak fuzz mutants lint format openapi bench clean
+.PHONY: help run test test-service test-holds test-client test-browser test-contract test-django image-test soak fuzz mutants coverage lint format openapi bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,10 @@ fuzz: ## Look for input that breaks a reader, ten minutes a target (FUZZ_SECONDS
 mutants: ## Break the code a line at a time and see that a test fails (hours); needs cargo-mutants
 	@scripts/needs cargo
 	@scripts/mutants
+
+coverage: ## Count the lines that tests reach in links, flow, users, passwords and limits; needs LLVM's tools
+	@scripts/needs cargo
+	@scripts/coverage
 
 lint: ## Check format and lints
 	@scripts/needs cargo

@@ -354,6 +354,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_just_good_enough_is_accepted_and_what_is_just_not_is_refused() {
+        let random: [u8; 32] = random::bytes().expect("random");
+        for (kid, expected) in [
+            ("a".repeat(64), true),
+            ("a".repeat(65), false),
+            ("aZ09-_".to_owned(), true),
+            ("a.b".to_owned(), false),
+        ] {
+            assert_eq!(ring_of(&written(&kid, &random)).is_ok(), expected, "{kid}");
+        }
+        let of_distinct = |count: u8| (0..32).map(|i| 251 - i % count).collect::<Vec<u8>>();
+        assert!(ring_of(&written("a", &of_distinct(8))).is_ok());
+        assert_eq!(
+            ring_of(&written("a", &of_distinct(7))),
+            Err(KeyRingError::NotRandom(1))
+        );
+    }
+
+    #[test]
     fn a_ring_shows_its_kids_alone_and_counts_its_keys() {
         let (one, two) = (generate().expect("random"), generate().expect("random"));
         let ring = KeyRing::parse(&format!("{},{}", *one, *two)).expect("two keys");

@@ -93,10 +93,11 @@ pub fn run(data: &[u8]) {
     let Some(token) = generator::token(world, data) else {
         return;
     };
-    let confirm = hold_to_it::<Confirm>(world, &token, &["fp"], &[]);
-    let activate = hold_to_it::<Activate>(world, &token, &["fp", "new_email"], &["opened_at"]);
-    let cancel = hold_to_it::<Cancel>(world, &token, &["fp"], &[]);
-    let undo = hold_to_it::<Undo>(world, &token, &["sealed"], &[]);
+    let confirm = hold_to_it::<Confirm>(world, &token, 3_600, &["fp"], &[]);
+    let activate = &["fp", "new_email"];
+    let activate = hold_to_it::<Activate>(world, &token, 86_400, activate, &["opened_at"]);
+    let cancel = hold_to_it::<Cancel>(world, &token, 90_000, &["fp"], &[]);
+    let undo = hold_to_it::<Undo>(world, &token, 694_800, &["sealed"], &[]);
 
     let row = &world.user;
     let has = |reading: &Reading, kind: usize, name: &str| {
@@ -123,14 +124,15 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// Both readings agree on the token as a link of kind `K`, whose own claims are these.
+/// Both readings agree on the token as a link of kind `K`, which lives no longer than `lifetime` and
+/// whose own claims are these.
 fn hold_to_it<K: Kind>(
     world: &World,
     token: &str,
+    lifetime: i64,
     texts: &[&str],
     integers: &[&str],
 ) -> Option<(Link<K>, Reading)> {
-    let lifetime = i64::try_from(K::lifetime(&LIFETIMES).as_secs()).expect("seconds");
     let expected = Reading::of(token)
         .filter(|it| it.is_ours(&world.ring, K::TYP, lifetime) && it.says(texts, integers));
     let read = world.links.read::<K>(token);
