@@ -32,9 +32,9 @@ const KEYS: [&str; 3] = [
     "k0:0TnW8xVbYq3mLr7cKz5pHs1dGf9jUe2aIo6tRw4yQ-E",
 ];
 const LIFETIMES: Lifetimes = Lifetimes {
-    confirm: Duration::from_secs(3_600),
-    activate: Duration::from_secs(86_400),
-    undo: Duration::from_secs(604_800),
+    confirm: Duration::from_hours(1),
+    activate: Duration::from_hours(24),
+    undo: Duration::from_hours(168),
 };
 
 /// Everything that is the same for every input.

@@ -3,6 +3,14 @@
 
 use readdress::password::{Checker, Password, Work, Workspace, format_of};
 
+/// All that is ever said of one that cannot be used.
+const SENTENCES: [&str; 4] = [
+    "is none: this account has no password",
+    "is of no format that this service knows",
+    "is of a known format, but malformed",
+    "asks for more memory or time than this service gives to one password",
+];
+
 pub fn run(data: &[u8]) {
     let Ok(stored) = std::str::from_utf8(data) else {
         return;
@@ -10,8 +18,7 @@ pub fn run(data: &[u8]) {
     let work = match format_of(stored) {
         Ok(work) => work,
         Err(unusable) => {
-            let said = unusable.to_string();
-            assert!(stored.len() < 12 || !said.contains(stored), "{said}");
+            assert!(SENTENCES.contains(&unusable.to_string().as_str()));
             return;
         }
     };
