@@ -36,7 +36,7 @@ use crate::random;
 
 /// A user's id, as text whatever the column's type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UserId(String);
+pub struct UserId(pub(crate) String);
 
 impl UserId {
     /// The id as it stands in a token's `sub`.
