@@ -5,6 +5,7 @@
 //! variable and the way to mend it, never its value. Configuration ends here: everything behind it
 //! receives plain values.
 
+mod database_url;
 mod host_tokens;
 mod mails;
 mod reader;
@@ -241,14 +242,19 @@ impl DatabaseSettings {
         let mend = "set it to postgres://user:password@host/database, mysql://user:password@host/database or sqlite:///path/to/file.db";
         let connections =
             u32::try_from(count(reader, "READDRESS_DATABASE_CONNECTIONS", 10)).unwrap_or(10);
-        let layout = table::layout(reader);
+        let url = reader.required(NAME, mend);
+        let layout = table::layout(reader, url.as_deref().is_some_and(|url| folds_names(url)));
         let allow_non_unique = table::allow_non_unique(reader);
-        let url = reader.required(NAME, mend)?;
+        let url = url?;
         let known = ["postgres:", "postgresql:", "mysql:", "sqlite:"]
             .iter()
             .any(|scheme| url.starts_with(scheme));
         if !known {
             reader.refuse(NAME, "is of no database this service knows", mend);
+            return None;
+        }
+        if let Err(unread) = database_url::refuse_unread(&url) {
+            reader.refuse(NAME, &unread.problem, &unread.mend);
             return None;
         }
         Some(Self {
@@ -258,6 +264,11 @@ impl DatabaseSettings {
             allow_non_unique,
         })
     }
+}
+
+/// Whether that database takes two names of columns for one that differ in case alone.
+fn folds_names(url: &str) -> bool {
+    !url.starts_with("postgres")
 }
 
 /// Where to listen, or to ask for health.
@@ -366,6 +377,10 @@ mod tests {
             ("READDRESS_APP_URL", "canary"),
             ("READDRESS_APP_URL", "https://app.example.com/?canary"),
             ("READDRESS_DATABASE_URL", "oracle://canary"),
+            (
+                "READDRESS_DATABASE_URL",
+                "postgres://u:p@db.example.com/app?sslmod=canary",
+            ),
             (
                 "READDRESS_SMTP_URL",
                 "smtp://canary@mail.example.com?tls=none",

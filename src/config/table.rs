@@ -5,8 +5,9 @@ use crate::users::{Extra, Layout, Preset};
 
 const PRESET: &str = "READDRESS_USERS_PRESET";
 
-/// Our own table, unless any variable says otherwise. `None` if one cannot be used.
-pub(super) fn layout(reader: &mut Reader) -> Option<Layout> {
+/// Our own table, unless any variable says otherwise. `None` if one cannot be used. `folds`: whether
+/// the database takes two names for one that differ in case alone.
+pub(super) fn layout(reader: &mut Reader, folds: bool) -> Option<Layout> {
     let is_preset = reader.optional(PRESET).is_some();
     let preset = preset(reader);
     let named = Named::read(reader);
@@ -50,7 +51,41 @@ pub(super) fn layout(reader: &mut Reader) -> Option<Layout> {
     }
     layout.active = named.active.or(layout.active);
     layout.also_set = named.also_set;
-    Some(layout)
+    has_a_column_for_each_role(reader, &layout, folds).then_some(layout)
+}
+
+/// A column in two roles would be written twice in one statement, or hold a value that is not its
+/// own: refuses each with both variables, set or not.
+fn has_a_column_for_each_role(reader: &mut Reader, layout: &Layout, folds: bool) -> bool {
+    let mut roles = vec![
+        ("READDRESS_USERS_ID", &layout.id),
+        ("READDRESS_USERS_EMAIL", &layout.email),
+        ("READDRESS_USERS_PASSWORD", &layout.password),
+        ("READDRESS_USERS_NONCE", &layout.nonce.name),
+        (
+            "READDRESS_USERS_UNDO_OPENED_AT",
+            &layout.undo_opened_at.name,
+        ),
+        ("READDRESS_USERS_PASSWORDS_TAT", &layout.passwords_tat.name),
+    ];
+    let active = layout.active.iter();
+    roles.extend(active.map(|name| ("READDRESS_USERS_ACTIVE", name)));
+    let also_set = layout.also_set.iter();
+    roles.extend(also_set.map(|name| ("READDRESS_USERS_ALSO_SET", name)));
+    let is_same =
+        |one: &str, other: &str| one == other || (folds && one.eq_ignore_ascii_case(other));
+    let errors = reader.count();
+    for (at, (variable, name)) in roles.iter().enumerate() {
+        let mut before = roles[..at].iter();
+        if let Some((other, _)) = before.find(|(_, other)| is_same(name, other)) {
+            reader.refuse(
+                variable,
+                &format!("names a column that {other} names too"),
+                "give each a column of its own; where one of the two is not set, its preset or its default says the name",
+            );
+        }
+    }
+    reader.count() == errors
 }
 
 /// The preset, for what it says beyond the table. One that is none was refused with the table.
@@ -151,7 +186,15 @@ mod tests {
     use crate::users::Owner;
 
     fn layout_of(variables: &[(&str, &str)]) -> Layout {
-        layout(&mut Reader::of(variables)).expect("a layout")
+        layout(&mut Reader::of(variables), false).expect("a layout")
+    }
+
+    fn complaints(variables: &[(&str, &str)], folds: bool) -> Vec<String> {
+        let mut reader = Reader::of(variables);
+        let is_refused = layout(&mut reader, folds).is_none();
+        let errors = reader.finish().err().unwrap_or_default();
+        assert_eq!(is_refused, !errors.is_empty(), "{variables:?}");
+        errors.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -194,5 +237,58 @@ mod tests {
             assert!(layout.also_set.is_empty(), "{preset}");
             assert!(!layout.nonce.required, "{preset}");
         }
+    }
+    #[test]
+    fn a_column_has_one_role_whoever_named_it() {
+        let preset = ("READDRESS_USERS_PRESET", "django");
+        for (variables, both) in [
+            (
+                &[
+                    ("READDRESS_USERS_NONCE", "nonce"),
+                    ("READDRESS_USERS_UNDO_OPENED_AT", "nonce"),
+                ][..],
+                ["NONCE", "UNDO_OPENED_AT"],
+            ),
+            // A default, a default that need not be there, and a preset's.
+            (
+                &[("READDRESS_USERS_ALSO_SET", "email")],
+                ["EMAIL", "ALSO_SET"],
+            ),
+            (
+                &[("READDRESS_USERS_ALSO_SET", "login, password_hash")],
+                ["PASSWORD", "ALSO_SET"],
+            ),
+            (&[("READDRESS_USERS_ID", "email")], ["ID", "EMAIL"]),
+            (
+                &[("READDRESS_USERS_NONCE", "passwords_tat")],
+                ["NONCE", "PASSWORDS_TAT"],
+            ),
+            (
+                &[preset, ("READDRESS_USERS_NONCE", "is_active")],
+                ["NONCE", "ACTIVE"],
+            ),
+            (
+                &[preset, ("READDRESS_USERS_ALSO_SET", "password")],
+                ["PASSWORD", "ALSO_SET"],
+            ),
+            (
+                &[("READDRESS_USERS_ALSO_SET", "login,login")],
+                ["ALSO_SET", "ALSO_SET"],
+            ),
+        ] {
+            let said = complaints(variables, false);
+            assert_eq!(said.len(), 1, "{variables:?}: {said:?}");
+            for name in both {
+                let name = format!("READDRESS_USERS_{name} names");
+                assert!(said[0].contains(&name), "{said:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_are_one_column_where_the_database_folds_them() {
+        let variables = [("READDRESS_USERS_ALSO_SET", "Email")];
+        assert_eq!(complaints(&variables, true).len(), 1);
+        assert!(complaints(&variables, false).is_empty());
     }
 }

@@ -44,14 +44,6 @@ pub(super) fn mixed_case(db: &Database, layout: &Layout) -> String {
     )
 }
 
-/// Selects one row if there is one without an address.
-pub(super) fn empty(db: &Database, layout: &Layout) -> String {
-    let backend = db.get_database_backend();
-    let email = quoted(backend, &layout.email);
-    let table = table(backend, layout);
-    format!("SELECT 1 FROM {table} WHERE {email} = '' LIMIT 1")
-}
-
 /// Selects every folded address that more than one account has.
 pub(super) fn duplicates(db: &Database, layout: &Layout) -> String {
     let backend = db.get_database_backend();
@@ -62,19 +54,31 @@ pub(super) fn duplicates(db: &Database, layout: &Layout) -> String {
     )
 }
 
-/// What an index on the folded address has to take into account.
-pub(super) struct FoldedIndex<'a> {
-    /// Whether the column itself takes no notice of case.
-    pub(super) case_blind: bool,
-    /// The column's type.
-    pub(super) declared: &'a str,
-    /// Whether several rows have no address.
-    pub(super) skip_empty: bool,
+/// Selects every id that more than one account has.
+pub(super) fn duplicate_ids(backend: DbBackend, layout: &Layout) -> String {
+    let id = quoted(backend, &layout.id);
+    let table = table(backend, layout);
+    format!("SELECT {id} FROM {table} WHERE {id} IS NOT NULL GROUP BY {id} HAVING COUNT(*) > 1")
 }
 
-/// Makes the address unique as folded.
-pub(super) fn unique_index(backend: DbBackend, layout: &Layout, how: &FoldedIndex<'_>) -> String {
-    let statement = index(backend, layout, how, true);
+/// Makes the id unique.
+pub(super) fn unique_id_index(backend: DbBackend, layout: &Layout) -> String {
+    let table = table(backend, layout);
+    let id = quoted(backend, &layout.id);
+    let name = quoted(backend, &format!("{}_{}_unique", layout.table, layout.id));
+    let concurrently = concurrently(backend);
+    format!("CREATE UNIQUE INDEX {concurrently}{name} ON {table} ({id});")
+}
+
+/// Makes the address unique as folded. Empty ones are left out even if there are none yet:
+/// frameworks store them for accounts without an address, and there may be many.
+pub(super) fn unique_index(
+    backend: DbBackend,
+    layout: &Layout,
+    case_blind: bool,
+    declared: &str,
+) -> String {
+    let statement = index(backend, layout, case_blind, declared, true);
     format!("{statement};")
 }
 
@@ -85,18 +89,28 @@ pub(super) fn lookup_index(
     case_blind: bool,
     declared: &str,
 ) -> String {
-    let how = FoldedIndex {
-        case_blind,
-        declared,
-        skip_empty: false,
-    };
-    let statement = index(backend, layout, &how, false);
+    let statement = index(backend, layout, case_blind, declared, false);
     format!("{statement};")
 }
 
-fn index(backend: DbBackend, layout: &Layout, how: &FoldedIndex<'_>, unique: bool) -> String {
+/// Nobody waits while it is made.
+fn concurrently(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "CONCURRENTLY ",
+        _ => "",
+    }
+}
+
+/// `case_blind`: whether the column, of the type `declared`, itself takes no notice of case.
+fn index(
+    backend: DbBackend,
+    layout: &Layout,
+    case_blind: bool,
+    declared: &str,
+    is_unique: bool,
+) -> String {
     // Names of their own, so that one can be made while the other is there.
-    let (unique, suffix) = if unique {
+    let (unique, suffix) = if is_unique {
         ("UNIQUE ", "folded")
     } else {
         ("", "lookup")
@@ -105,33 +119,28 @@ fn index(backend: DbBackend, layout: &Layout, how: &FoldedIndex<'_>, unique: boo
     let email = quoted(backend, &layout.email);
     let column = format!("{}_{suffix}", layout.email);
     let name = quoted(backend, &format!("{}_{column}", layout.table));
-    let key = if how.case_blind {
+    let key = if case_blind {
         email.clone()
     } else {
         format!("LOWER({email})")
     };
     match backend {
         // MariaDB has no index on an expression, neither of them one on some of the rows.
-        DbBackend::MySql if !how.case_blind || how.skip_empty => {
+        DbBackend::MySql if is_unique || !case_blind => {
             let column = quoted(backend, &column);
-            let declared = how.declared;
             format!(
                 "ALTER TABLE {table} ADD COLUMN {column} {declared} AS (NULLIF(LOWER({email}), '')) VIRTUAL, ADD {unique}INDEX {name} ({column})"
             )
         }
         DbBackend::MySql => format!("CREATE {unique}INDEX {name} ON {table} ({key})"),
         _ => {
-            let (concurrently, schema_free) = match backend {
-                // Nobody waits while it is made.
-                DbBackend::Postgres => ("CONCURRENTLY ", name),
-                _ => ("", name),
-            };
-            let only = if how.skip_empty {
+            let concurrently = concurrently(backend);
+            let only = if is_unique {
                 format!(" WHERE {email} <> ''")
             } else {
                 String::new()
             };
-            format!("CREATE {unique}INDEX {concurrently}{schema_free} ON {table} ({key}){only}")
+            format!("CREATE {unique}INDEX {concurrently}{name} ON {table} ({key}){only}")
         }
     }
 }

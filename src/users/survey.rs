@@ -77,6 +77,15 @@ enum On {
     Expression(String),
 }
 
+impl Key {
+    /// Whether no two rows have the same value in that column.
+    fn is_unique_on(&self, column: &str) -> bool {
+        self.unique
+            && !self.partial
+            && matches!(&self.on, On::Column { name, .. } if name == column)
+    }
+}
+
 /// How an address is found, and whether it is unique.
 struct Address {
     key: AddressKey,
@@ -150,6 +159,9 @@ impl Surveyor<'_> {
             return Ok(None);
         }
         let id = self.id();
+        if id.is_some() {
+            self.demand_unique_id().await?;
+        }
         let email = self.text_column(&layout.email, "READDRESS_USERS_EMAIL");
         let password = self.text_column(&layout.password, "READDRESS_USERS_PASSWORD");
         let active = layout.active.as_ref().and_then(|name| self.flag(name));
@@ -225,6 +237,43 @@ impl Surveyor<'_> {
             kind,
             cast: column.cast,
         })
+    }
+
+    /// Every statement finds and writes its row by the id alone.
+    async fn demand_unique_id(&mut self) -> Result<(), DbErr> {
+        let id = &self.layout.id;
+        let is_key = |name: &str| self.facts.keys.iter().any(|key| key.is_unique_on(name));
+        if is_key(id) {
+            return Ok(());
+        }
+        let backend = self.db.get_database_backend();
+        let mut mend = ddl::unique_id_index(backend, self.layout);
+        let duplicates = ddl::duplicate_ids(backend, self.layout);
+        if self.exists(format!("{duplicates} LIMIT 1")).await? {
+            mend = format!(
+                "first give each account an id of its own (this lists those that share one: {duplicates}), then {mend}"
+            );
+        }
+        let names = self.facts.columns.iter().map(|column| &column.name);
+        let keys: Vec<&str> = names
+            .filter(|name| **name != self.layout.email && is_key(name))
+            .map(String::as_str)
+            .collect();
+        if !keys.is_empty() {
+            mend = format!(
+                "set READDRESS_USERS_ID to one of: {}; or {mend}",
+                keys.join(", ")
+            );
+        }
+        self.findings.push(Finding::grave(
+            format!(
+                "nothing keeps two accounts in {} from having the same {id}, which READDRESS_USERS_ID says is the id",
+                self.name()
+            ),
+            "whoever signs in would be taken for whoever has the same id, and change that one's address",
+            mend,
+        ));
+        Ok(())
     }
 
     fn text_column(&mut self, name: &str, variable: &str) -> Option<Column> {
@@ -306,17 +355,14 @@ impl Surveyor<'_> {
         if let Some(address) = folded.filter(|address| address.unique) {
             return Ok(address);
         }
-        let plainly_unique = self.facts.keys.iter().any(|key| {
-            key.unique
-                && !key.partial
-                && matches!(&key.on, On::Column { name, .. } if *name == email.name)
-        });
+        let mut keys = self.facts.keys.iter();
+        let plainly_unique = keys.any(|key| key.is_unique_on(&email.name));
         let is_ours = self.layout.owner == Owner::Readdress;
         if plainly_unique
             && (is_ours || !self.exists(ddl::mixed_case(self.db, self.layout)).await?)
         {
             if !is_ours {
-                self.advise_folded_index(email).await?;
+                self.advise_folded_index(email);
             }
             return Ok(Address {
                 key: AddressKey::Column,
@@ -382,28 +428,18 @@ impl Surveyor<'_> {
         Ok(self.db.query_one_raw(ask).await?.is_some())
     }
 
-    async fn index_statement(&self, email: &Column) -> Result<String, DbErr> {
-        let skip_empty = self.exists(ddl::empty(self.db, self.layout)).await?;
-        let how = ddl::FoldedIndex {
-            case_blind: email.case_blind,
-            declared: &email.declared,
-            skip_empty,
-        };
-        Ok(ddl::unique_index(
-            self.db.get_database_backend(),
-            self.layout,
-            &how,
-        ))
+    fn index_statement(&self, email: &Column) -> String {
+        let backend = self.db.get_database_backend();
+        ddl::unique_index(backend, self.layout, email.case_blind, &email.declared)
     }
 
-    async fn advise_folded_index(&mut self, email: &Column) -> Result<(), DbErr> {
-        let mend = self.index_statement(email).await?;
+    fn advise_folded_index(&mut self, email: &Column) {
+        let mend = self.index_statement(email);
         self.findings.push(Finding::advice(
             format!("addresses in {} are unique only while all of them are lower-case, as they are now", self.name()),
             "one that the application stores in mixed case would not be seen: two accounts could get the same address",
             mend,
         ));
-        Ok(())
     }
 
     async fn find_non_unique(
@@ -417,10 +453,10 @@ impl Surveyor<'_> {
         let mend = if self.exists(format!("{duplicates} LIMIT 1")).await? {
             format!(
                 "first give each account an address of its own (this lists those that share one: {duplicates}), then {}",
-                self.index_statement(email).await?
+                self.index_statement(email)
             )
         } else {
-            self.index_statement(email).await?
+            self.index_statement(email)
         };
         let what = format!(
             "nothing keeps two accounts in {} from having the same address",

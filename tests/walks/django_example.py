@@ -79,7 +79,7 @@ def main(binary, postgres_url):
         assert refused.returncode != 0 and "CREATE UNIQUE INDEX" in refused.stderr, refused.stderr
         subprocess.check_call([binary, "migrate", "columns", "--apply"], env=beside)
         with psycopg.connect(dbname=database, host=where.hostname, port=where.port or 5432, user=where.username) as own:
-            own.execute("CREATE UNIQUE INDEX auth_user_email_folded ON auth_user (lower(email))")
+            own.execute("CREATE UNIQUE INDEX auth_user_email_folded ON auth_user (lower(email)) WHERE email <> ''")
         subprocess.check_call([binary, "check"], env=beside)
 
         runserver = [*manage, "runserver", "--noreload", urlsplit(django).netloc]

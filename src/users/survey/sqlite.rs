@@ -6,7 +6,8 @@ use super::{Column, Facts, Key, Kind, On, rows, skips_only_empty};
 use crate::users::layout::Layout;
 use crate::users::{Database, ddl};
 
-const COLUMNS: &str = "SELECT name, type AS declared FROM pragma_table_xinfo(?, ?)";
+const COLUMNS: &str = "\
+    SELECT name, type AS declared, pk AS position_in_key FROM pragma_table_xinfo(?, ?)";
 
 /// A `cid` below 0 is the row id (-1) or an expression (-2).
 const KEYS: &str = "\
@@ -18,6 +19,7 @@ const KEYS: &str = "\
 pub(super) async fn facts(db: &Database, layout: &Layout) -> Result<Facts, DbErr> {
     let schema = layout.schema.clone().unwrap_or_else(|| "main".to_owned());
     let mut facts = Facts::default();
+    let mut primary_key = Vec::new();
     for row in rows(
         db,
         COLUMNS,
@@ -26,8 +28,12 @@ pub(super) async fn facts(db: &Database, layout: &Layout) -> Result<Facts, DbErr
     .await?
     {
         let declared: String = row.try_get("", "declared")?;
+        let name: String = row.try_get("", "name")?;
+        if row.try_get::<i32>("", "position_in_key")? > 0 {
+            primary_key.push(name.clone());
+        }
         facts.columns.push(Column {
-            name: row.try_get("", "name")?,
+            name,
             kind: kind(&declared),
             width: width(&declared),
             declared,
@@ -38,6 +44,17 @@ pub(super) async fn facts(db: &Database, layout: &Layout) -> Result<Facts, DbErr
     }
     if facts.columns.is_empty() {
         return Ok(facts);
+    }
+    // An INTEGER PRIMARY KEY is the row id, and in no list of indexes.
+    if let [name] = primary_key.as_slice() {
+        facts.keys.push(Key {
+            unique: true,
+            on: On::Column {
+                name: name.clone(),
+                case_blind: false,
+            },
+            partial: false,
+        });
     }
     // A column holds what was put there, whatever its type says: a row knows better.
     if let Some(stored) = type_of_id(db, layout).await?

@@ -387,6 +387,31 @@ async fn accounts_without_an_address_do_not_stand_in_the_way_of_the_index() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_made_before_there_is_anybody_lets_accounts_in_without_an_address() {
+    for engine in ENGINES {
+        for column in [exact(engine), "varchar(254)"] {
+            let Some(database) = engine.database().await else {
+                continue;
+            };
+            make_people(&database, "integer", &format!("{column} NOT NULL")).await;
+            let survey = database.survey(&people(), false).await;
+            let mend = grave(&survey.findings).mend.clone();
+            database.execute(mend.trim_end_matches(';')).await;
+            for (id, mail) in [("1", ""), ("2", ""), ("3", "ann@example.com")] {
+                add(&database, id, mail).await;
+            }
+            let table = quote(engine, "People");
+            let same = format!("UPDATE {table} SET mail = 'Ann@Example.com' WHERE person = 2");
+            let refused = sea_orm::ConnectionTrait::execute_unprepared(&database.pool, &same).await;
+            assert!(refused.is_err(), "{mend} on {engine:?}");
+            let survey = database.survey(&people(), false).await;
+            assert_eq!(survey.findings, [], "{mend}");
+            database.close().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn addresses_that_several_have_are_told_before_an_index_is_asked_for() {
     for engine in ENGINES {
         let Some(database) = engine.database().await else {

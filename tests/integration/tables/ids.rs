@@ -1,6 +1,8 @@
 //! The primary key in every type that applications give it.
 
-use super::{activate_link, add, mail_of, make_people, people};
+use readdress::users::Layout;
+
+use super::{activate_link, add, mail_of, make_people, make_people_with, people, quote};
 use crate::support::app::PASSWORD;
 use crate::support::{Engine, Options, TestApp};
 
@@ -131,6 +133,70 @@ async fn an_id_that_is_only_nearly_the_same_is_nobodys() {
                 let found = users.find(wrong, deadline).await.expect("a database");
                 assert!(found.is_none(), "{of_type} {wrong:?} on {engine:?}");
             }
+            database.close().await;
+        }
+    }
+}
+
+/// What does not keep two accounts apart: another kind of index on the column, or none.
+fn not_unique(engine: Engine) -> Vec<&'static str> {
+    let mut indexes = vec![
+        "",
+        "CREATE INDEX i ON People (org)",
+        "CREATE UNIQUE INDEX i ON People (org, person)",
+    ];
+    if engine != Engine::MariaDb {
+        indexes.extend([
+            "CREATE UNIQUE INDEX i ON People (org) WHERE person > 2",
+            "CREATE UNIQUE INDEX i ON People (org) WHERE mail <> ''",
+            "CREATE UNIQUE INDEX i ON People (lower(org))",
+        ]);
+    }
+    indexes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_two_accounts_can_have_is_refused_with_the_line_that_mends_it() {
+    let layout = Layout {
+        id: "org".to_owned(),
+        ..people()
+    };
+    for engine in [Engine::Sqlite, Engine::Postgres, Engine::MariaDb] {
+        for index in not_unique(engine) {
+            let Some(database) = engine.database().await else {
+                continue;
+            };
+            let mail = "varchar(254) NOT NULL UNIQUE";
+            make_people_with(&database, "integer", mail, ", org varchar(40)").await;
+            let table = quote(engine, "People");
+            if !index.is_empty() {
+                database.execute(&index.replace("People", &table)).await;
+            }
+            add(&database, "1", "ann@example.com").await;
+            add(&database, "2", "bob@example.com").await;
+            let mend = |survey: readdress::users::Survey| {
+                let grave = survey.findings.into_iter().find(|finding| finding.grave);
+                let grave = grave.unwrap_or_else(|| panic!("{index} on {engine:?}"));
+                assert!(survey.table.is_none());
+                assert!(grave.what.contains("the same org"), "{grave:?}");
+                let (other, line) = grave.mend.split_once("; or ").expect("two ways");
+                assert_eq!(other, "set READDRESS_USERS_ID to one of: person");
+                line.trim_end_matches(';').to_owned()
+            };
+            let line = mend(database.survey(&layout, false).await);
+            if !index.contains("lower") && !index.contains("WHERE") {
+                let same = format!("UPDATE {table} SET org = 'acme'");
+                assert_eq!(database.execute(&same).await, 2);
+                let told = mend(database.survey(&layout, false).await);
+                let lists = told.split_once(": ").expect("a statement").1;
+                let lists = lists.split_once("), then").expect("another").0;
+                assert_eq!(database.texts(lists).await, ["acme"]);
+            }
+            let apart = format!("UPDATE {table} SET org = CONCAT('org', person)");
+            database.execute(&apart).await;
+            database.execute(&line).await;
+            let survey = database.survey(&layout, false).await;
+            assert!(survey.table.is_some(), "{line}: {:?}", survey.findings);
             database.close().await;
         }
     }
