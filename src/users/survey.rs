@@ -205,7 +205,8 @@ impl Surveyor<'_> {
     }
 
     fn id(&mut self) -> Option<Id> {
-        let column = self.required(&self.layout.id.clone(), "READDRESS_USERS_ID")?;
+        let variable = "READDRESS_USERS_ID";
+        let column = self.required(&self.layout.id.clone(), variable)?;
         let kind = match column.kind {
             Kind::Integer | Kind::Short => IdKind::Integer,
             Kind::Unsigned => IdKind::Unsigned,
@@ -214,7 +215,7 @@ impl Surveyor<'_> {
             Kind::Text => IdKind::Text,
             Kind::Bytes => IdKind::UuidBytes,
             Kind::Boolean | Kind::Other => {
-                self.unusable(&column, "an integer, a uuid, a text or 16 bytes");
+                self.unusable(&column, variable, "an integer, a uuid, a text or 16 bytes");
                 return None;
             }
         };
@@ -229,17 +230,18 @@ impl Surveyor<'_> {
         if column.kind == Kind::Text {
             return Some(column);
         }
-        self.unusable(&column, "a text");
+        self.unusable(&column, variable, "a text");
         None
     }
 
     fn flag(&mut self, name: &str) -> Option<Active> {
-        let column = self.required(name, "READDRESS_USERS_ACTIVE")?;
+        let variable = "READDRESS_USERS_ACTIVE";
+        let column = self.required(name, variable)?;
         let is_boolean = match column.kind {
             Kind::Boolean => true,
             Kind::Short | Kind::Integer | Kind::Unsigned => false,
             _ => {
-                self.unusable(&column, "a boolean or an integer");
+                self.unusable(&column, variable, "a boolean or an integer");
                 return None;
             }
         };
@@ -255,13 +257,13 @@ impl Surveyor<'_> {
         }
         let column = self.required(&extra.name, variable)?;
         if column.kind != Kind::Integer {
-            self.unusable(&column, "a bigint");
+            self.unusable(&column, variable, "a bigint");
             return None;
         }
         Some(column.name)
     }
 
-    fn unusable(&mut self, column: &Column, wanted: &str) {
+    fn unusable(&mut self, column: &Column, variable: &str, wanted: &str) {
         self.findings.push(Finding::grave(
             format!(
                 "the column {} of {} is {}",
@@ -270,7 +272,7 @@ impl Surveyor<'_> {
                 column.declared
             ),
             format!("the service can work with {wanted} there"),
-            "name another column, or change its type",
+            format!("set {variable} to another column, or make this one {wanted}"),
         ));
     }
 
@@ -386,11 +388,22 @@ impl Surveyor<'_> {
             declared: &email.declared,
             skip_empty,
         };
-        Ok(ddl::unique_index(
-            self.db.get_database_backend(),
-            self.layout,
-            &how,
-        ))
+        let backend = self.db.get_database_backend();
+        let statement = ddl::unique_index(backend, self.layout, &how);
+        self.after_leftover(statement, true).await
+    }
+
+    /// With what has to go first, if an earlier try left it behind.
+    async fn after_leftover(&self, statement: String, unique: bool) -> Result<String, DbErr> {
+        if self.db.get_database_backend() != DbBackend::Postgres {
+            return Ok(statement);
+        }
+        let (sql, values) = ddl::leftover(self.layout, unique);
+        let Some(row) = rows(self.db, sql, values.map(Value::from)).await?.pop() else {
+            return Ok(statement);
+        };
+        let name: String = row.try_get("", "name")?;
+        Ok(format!("DROP INDEX CONCURRENTLY {name}; {statement}"))
     }
 
     async fn advise_folded_index(&mut self, email: &Column) -> Result<(), DbErr> {
@@ -430,13 +443,16 @@ impl Surveyor<'_> {
         });
         // The unique index is one to find addresses through, too.
         if !address.indexed && allowed {
+            let statement =
+                ddl::lookup_index(backend, self.layout, email.case_blind, &email.declared);
+            let mend = self.after_leftover(statement, false).await?;
             self.findings.push(Finding::advice(
                 format!(
                     "an address in {} is found by reading the whole table",
                     self.name()
                 ),
                 "every confirm, activation and sign-in waits for it, 1.5 s at most",
-                ddl::lookup_index(backend, self.layout, email.case_blind, &email.declared),
+                mend,
             ));
         }
         Ok(())
