@@ -24,7 +24,9 @@ use crate::metrics::Metrics;
 use crate::random::RandomError;
 use crate::server::PagesError;
 use crate::telemetry::{self, Telemetry};
-use crate::users::{self, ConnectionOptions, Database, DatabaseError, Owner, Purpose, Users};
+use crate::users::{
+    self, ColumnsError, ConnectionOptions, Database, DatabaseError, Owner, Purpose, Users,
+};
 use crate::{api, keys};
 
 /// Lets people change the e-mail address of their account, safely, beside any application.
@@ -54,7 +56,7 @@ enum Command {
     Keygen,
     /// Print the OpenAPI document
     Openapi,
-    /// Manage users of the service's own table
+    /// Add a user to the service's own table, or set an address in any table
     #[command(subcommand)]
     User(User),
     /// Ask the running server whether it lives
@@ -132,6 +134,8 @@ enum Failure {
     Refused(String),
     #[error("{0}")]
     Argument(String),
+    #[error("{0}")]
+    Columns(#[from] ColumnsError),
     #[error("{0}")]
     SetEmail(#[from] SetByOperatorError),
 }

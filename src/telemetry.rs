@@ -3,6 +3,9 @@
 //! Libraries are heard from `error` up only, whatever the filter says: at `trace` some of them print
 //! header frames and with them access tokens, and at `warn` the options of a database URL.
 //!
+//! One event is written whatever the filter says: what an operator did to somebody else's account has
+//! no other trace.
+//!
 //! [`json`] writes lines for machines; [`steps`] counts what the flow says of itself, whatever the
 //! filter of the log; with the feature `otel`, `otel` sends traces.
 
@@ -19,6 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::email_change::set_by_operator;
 use crate::metrics::Metrics;
 use crate::trace::Trace;
 
@@ -45,6 +49,8 @@ pub fn start(format: Format, metrics: Metrics) -> Telemetry {
         .with_default_directive(LevelFilter::INFO.into())
         .from_env_lossy();
     let is_ours_or_grave = filter_fn(is_ours_or_grave).with_max_level_hint(LevelFilter::TRACE);
+    let is_of_record = filter_fn(is_of_record).with_max_level_hint(LevelFilter::INFO);
+    let heard = filter.and(is_ours_or_grave).or(is_of_record);
     let lines = fmt::layer().with_writer(std::io::stderr);
     let lines = match format {
         Format::Text => lines.with_ansi(false).boxed(),
@@ -54,7 +60,7 @@ pub fn start(format: Format, metrics: Metrics) -> Telemetry {
             .boxed(),
     };
     let registry = tracing_subscriber::registry()
-        .with(lines.with_filter(filter.and(is_ours_or_grave)))
+        .with(lines.with_filter(heard))
         .with(steps::layer(metrics));
     #[cfg(feature = "otel")]
     let (registry, traces) = {
@@ -95,4 +101,8 @@ pub(crate) fn join(span: &Span, trace: &Trace) {
 
 fn is_ours_or_grave(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("readdress") || *metadata.level() == Level::ERROR
+}
+
+fn is_of_record(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && metadata.target() == set_by_operator::RECORD
 }

@@ -11,6 +11,7 @@ mod layout;
 mod look;
 mod survey;
 mod table;
+mod tls;
 mod write;
 
 use std::fmt;
@@ -21,7 +22,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, SqlErr};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-pub use columns::{add_missing, missing};
+pub use columns::{ColumnsError, add_missing, missing};
 pub use connection::{ConnectError, ConnectionOptions, Purpose, connect};
 pub use layout::{Extra, Layout, Owner, Preset};
 pub use look::{clock_ahead, missing_rights, sample_hashes};
@@ -29,6 +30,7 @@ pub use look::{clock_ahead, missing_rights, sample_hashes};
 pub use sea_orm::DatabaseConnection as Database;
 pub use survey::{Survey, survey};
 pub use table::Table;
+pub use tls::TlsError;
 
 use crate::deadline::Deadline;
 use crate::email_address::{EmailAddress, same_address};

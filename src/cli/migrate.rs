@@ -44,7 +44,7 @@ async fn columns(settings: &DatabaseSettings, apply: bool) -> Result<(), Failure
         println!("{statement}");
     }
     if apply {
-        users::add_missing(&database, &missing).await?;
+        users::add_missing(&database, &settings.layout, &missing).await?;
     }
     match (missing.is_empty(), apply) {
         (true, _) => eprintln!("every optional column is there"),

@@ -18,6 +18,9 @@ use crate::users::{Change, DatabaseError, Replaced, User, UserId, Users};
 /// The longest reason, in characters: one line of a log that people still read.
 const MAX_REASON: usize = 200;
 
+/// The target of the events that are logged whatever `RUST_LOG` says.
+pub const RECORD: &str = module_path!();
+
 /// Why the operator changes an address, as it is logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason(String);
@@ -31,8 +34,8 @@ pub enum InvalidReason {
     /// Longer than [`MAX_REASON`].
     #[error("is longer than {MAX_REASON} characters")]
     Long,
-    /// A line break or another control character.
-    #[error("is more than one line, or holds control characters")]
+    /// A line break or another control character, or one that turns around how a line is read.
+    #[error("is more than one line, or holds control characters or marks of writing direction")]
     Lines,
     /// It would bring a full address into the log.
     #[error("holds an @: it is logged, and no address is; name the ticket instead")]
@@ -47,13 +50,11 @@ impl Reason {
     /// [`InvalidReason`].
     pub fn parse(typed: &str) -> Result<Self, InvalidReason> {
         let reason = typed.trim();
-        // Unicode's own line breaks are no control characters.
-        let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
         if reason.is_empty() {
             Err(InvalidReason::Empty)
         } else if reason.chars().count() > MAX_REASON {
             Err(InvalidReason::Long)
-        } else if reason.contains(breaks) {
+        } else if reason.contains(breaks_or_turns) {
             Err(InvalidReason::Lines)
         } else if reason.contains('@') {
             Err(InvalidReason::Address)
@@ -61,6 +62,13 @@ impl Reason {
             Ok(Self(reason.to_owned()))
         }
     }
+}
+
+/// Unicode's own line breaks and its marks of direction are no control characters to `char`. The
+/// marks show a line of the log otherwise than it is ("Trojan Source", CVE-2021-42574).
+fn breaks_or_turns(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
 /// What the operator asks for.
@@ -200,6 +208,7 @@ impl Operator {
             untold: Vec::new(),
         };
         tracing::info!(
+            target: RECORD,
             user_id = %done.user_id, from = done.from, to = done.to, reason = order.reason.0, by = order.by,
             "email_change.set_by_operator"
         );
@@ -260,6 +269,13 @@ mod tests {
             ("one\u{85}two", InvalidReason::Lines),
             ("one\u{2028}two", InvalidReason::Lines),
             ("one\0two", InvalidReason::Lines),
+            ("one\u{202a}two", InvalidReason::Lines),
+            ("one\u{202e}two", InvalidReason::Lines),
+            ("one\u{2066}two", InvalidReason::Lines),
+            ("one\u{2069}two", InvalidReason::Lines),
+            ("one\u{200e}two", InvalidReason::Lines),
+            ("one\u{200f}two", InvalidReason::Lines),
+            ("one\u{61c}two", InvalidReason::Lines),
             ("ann@example.com wrote", InvalidReason::Address),
         ] {
             assert_eq!(parsed(typed), Err(why), "{typed:?}");

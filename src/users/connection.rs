@@ -22,10 +22,12 @@ use sea_orm::{
     Statement, TryGetableMany,
 };
 use sqlx::{AssertSqlSafe, Executor};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 use url::Url;
 
 use super::layout::Owner;
+use super::tls::TlsError;
 
 /// The longest wait for a free connection; the default of 30 s would outlive the request.
 const ACQUIRE: Duration = Duration::from_secs(2);
@@ -50,6 +52,10 @@ const DENIED: &str = "42501";
 const MYSQL_NOT_LET_IN: [u16; 2] = [1045, 1044];
 const MYSQL_NO_DATABASE: u16 = 1049;
 const MYSQL_DENIED: [u16; 2] = [1142, 1143];
+
+/// "lock not available" (of PostgreSQL); `ER_LOCK_WAIT_TIMEOUT`; sqlite.org/rescode.html#busy
+const LOCKED: [&str; 2] = ["55P03", "5"];
+const MYSQL_LOCKED: u16 = 1205;
 
 /// sqlite.org/rescode.html#cantopen, #readonly
 const SQLITE_CANTOPEN: &str = "14";
@@ -87,6 +93,12 @@ pub enum ConnectError {
     /// Nobody answers there.
     #[error("nobody answers there ({0})")]
     Unreachable(std::io::Error),
+    /// Nobody here knows a machine of that name.
+    #[error("the host in the URL has no address here: its name is not known")]
+    UnknownHost,
+    /// It answers, and there is no encrypted connection.
+    #[error("{0}")]
+    Tls(TlsError),
     /// There is no such SQLite file, or it is not ours to open.
     #[error("the file is not there or cannot be opened: `readdress migrate up` makes it")]
     NoFile,
@@ -274,26 +286,48 @@ pub(super) fn denied(error: &DbErr) -> bool {
     code_of(error).is_some_and(|code| code == DENIED || code == SQLITE_READONLY)
 }
 
-/// The pool tries again until its time is over and then says no more than that; what stands behind
-/// it is found by asking once more, plainly.
+/// Whether something else held for too long what a statement needed.
+pub(super) fn locked(error: &DbErr) -> bool {
+    if let Some(number) = mysql_number(error) {
+        return number == MYSQL_LOCKED;
+    }
+    code_of(error).is_some_and(|code| LOCKED.contains(&code.as_str()))
+}
+
+/// The pool tries again until its time is over and then says no more than that, and of a wait for
+/// the network it says as little; what stands behind is found by asking once more, plainly.
 async fn explain(error: DbErr, url: &Url) -> ConnectError {
     let DbErr::Conn(RuntimeErr::SqlxError(cause)) = &error else {
         return ConnectError::Refused(error);
     };
     match &**cause {
         sqlx::Error::Configuration(_) => ConnectError::Url,
-        sqlx::Error::PoolTimedOut => {
-            let host = url
-                .host_str()
-                .unwrap_or("localhost")
-                .trim_matches(['[', ']']);
-            match TcpStream::connect((host, url.port().unwrap_or(default_port(url)))).await {
-                Err(unreachable) => ConnectError::Unreachable(unreachable),
-                Ok(_) => ConnectError::Refused(error),
+        sqlx::Error::Database(_) => refused(error),
+        sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
+            match reach(url).await {
+                Err(unreached) => unreached,
+                Ok(()) => TlsError::of(cause)
+                    .map_or_else(|| ConnectError::Refused(error.clone()), ConnectError::Tls),
             }
         }
-        sqlx::Error::Database(_) => refused(error),
         _ => ConnectError::Refused(error),
+    }
+}
+
+/// Whether anybody listens where the URL leads. A socket in the file system is not asked.
+async fn reach(url: &Url) -> Result<(), ConnectError> {
+    let host = url.host_str().filter(|host| !host.contains('%'));
+    let Some(host) = host.filter(|_| url.scheme() != "sqlite") else {
+        return Ok(());
+    };
+    let host = host.trim_matches(['[', ']']);
+    let port = url.port().unwrap_or(default_port(url));
+    let addresses = lookup_host((host, port)).await;
+    let addresses: Vec<_> = addresses.map_err(|_| ConnectError::UnknownHost)?.collect();
+    match timeout(ACQUIRE, TcpStream::connect(&*addresses)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(ConnectError::Unreachable(error)),
+        Err(late) => Err(ConnectError::Unreachable(late.into())),
     }
 }
 

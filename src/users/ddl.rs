@@ -65,7 +65,10 @@ pub(super) fn duplicate_ids(backend: DbBackend, layout: &Layout) -> String {
 pub(super) fn unique_id_index(backend: DbBackend, layout: &Layout) -> String {
     let table = table(backend, layout);
     let id = quoted(backend, &layout.id);
-    let name = quoted(backend, &format!("{}_{}_unique", layout.table, layout.id));
+    let name = quoted(
+        backend,
+        &made_name(&format!("{}_{}", layout.table, layout.id), "unique"),
+    );
     let concurrently = concurrently(backend);
     format!("CREATE UNIQUE INDEX {concurrently}{name} ON {table} ({id});")
 }
@@ -101,6 +104,37 @@ fn concurrently(backend: DbBackend) -> &'static str {
     }
 }
 
+/// The longest name: PostgreSQL cuts off what is longer, and would cut the two indexes to one;
+/// MariaDB refuses more than 64 characters.
+const MAX_NAME: usize = 63;
+
+/// `stem_suffix`, with as much of the stem as there is room for.
+fn made_name(stem: &str, suffix: &str) -> String {
+    let room = MAX_NAME.saturating_sub(suffix.len() + 1);
+    let stem = &stem[..stem.floor_char_boundary(room)];
+    format!("{stem}_{suffix}")
+}
+
+fn index_name(layout: &Layout, suffix: &str) -> String {
+    made_name(&format!("{}_{}", layout.table, layout.email), suffix)
+}
+
+/// In PostgreSQL, selects what would stand in the way of an index that is printed: a failed `CREATE
+/// INDEX CONCURRENTLY` leaves one that is never used (postgresql.org/docs/current/sql-createindex.html).
+pub(super) fn leftover(layout: &Layout, unique: bool) -> (&'static str, [String; 2]) {
+    const SQL: &str = "\
+        SELECT CAST(CAST(i.indexrelid AS regclass) AS text) AS name FROM pg_index i \
+        JOIN pg_class x ON x.oid = i.indexrelid \
+        WHERE i.indrelid = to_regclass($1) AND x.relname = $2 AND NOT i.indisvalid";
+    let table = table(DbBackend::Postgres, layout);
+    (SQL, [table, index_name(layout, suffix(unique))])
+}
+
+/// Names of their own, so that one can be made while the other is there.
+fn suffix(unique: bool) -> &'static str {
+    if unique { "folded" } else { "lookup" }
+}
+
 /// `case_blind`: whether the column, of the type `declared`, itself takes no notice of case.
 fn index(
     backend: DbBackend,
@@ -109,16 +143,11 @@ fn index(
     declared: &str,
     is_unique: bool,
 ) -> String {
-    // Names of their own, so that one can be made while the other is there.
-    let (unique, suffix) = if is_unique {
-        ("UNIQUE ", "folded")
-    } else {
-        ("", "lookup")
-    };
+    let (unique, suffix) = (if is_unique { "UNIQUE " } else { "" }, suffix(is_unique));
     let table = table(backend, layout);
     let email = quoted(backend, &layout.email);
-    let column = format!("{}_{suffix}", layout.email);
-    let name = quoted(backend, &format!("{}_{column}", layout.table));
+    let column = made_name(&layout.email, suffix);
+    let name = quoted(backend, &index_name(layout, suffix));
     let key = if case_blind {
         email.clone()
     } else {
@@ -150,4 +179,22 @@ pub(super) fn add_column(backend: DbBackend, layout: &Layout, name: &str) -> Str
     let table = table(backend, layout);
     let column = quoted(backend, name);
     format!("ALTER TABLE {table} ADD COLUMN {column} BIGINT NULL;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_made_fits_every_database_and_keeps_its_end() {
+        for (stem, is) in [
+            ("users_email", "users_email_folded".to_owned()),
+            (&"t".repeat(56), format!("{}_folded", "t".repeat(56))),
+            (&"t".repeat(70), format!("{}_folded", "t".repeat(56))),
+            (&"ä".repeat(60), format!("{}_folded", "ä".repeat(28))),
+        ] {
+            assert_eq!(made_name(stem, "folded"), is);
+            assert!(is.len() <= MAX_NAME);
+        }
+    }
 }

@@ -220,7 +220,8 @@ impl Surveyor<'_> {
     }
 
     fn id(&mut self) -> Option<Id> {
-        let column = self.required(&self.layout.id.clone(), "READDRESS_USERS_ID")?;
+        let variable = "READDRESS_USERS_ID";
+        let column = self.required(&self.layout.id.clone(), variable)?;
         let kind = match column.kind {
             Kind::Integer | Kind::Short => IdKind::Integer,
             Kind::Unsigned => IdKind::Unsigned,
@@ -229,7 +230,7 @@ impl Surveyor<'_> {
             Kind::Text => IdKind::Text,
             Kind::Bytes => IdKind::UuidBytes,
             Kind::Boolean | Kind::Other => {
-                self.unusable(&column, "an integer, a uuid, a text or 16 bytes");
+                self.unusable(&column, variable, "an integer, a uuid, a text or 16 bytes");
                 return None;
             }
         };
@@ -281,17 +282,18 @@ impl Surveyor<'_> {
         if column.kind == Kind::Text {
             return Some(column);
         }
-        self.unusable(&column, "a text");
+        self.unusable(&column, variable, "a text");
         None
     }
 
     fn flag(&mut self, name: &str) -> Option<Active> {
-        let column = self.required(name, "READDRESS_USERS_ACTIVE")?;
+        let variable = "READDRESS_USERS_ACTIVE";
+        let column = self.required(name, variable)?;
         let is_boolean = match column.kind {
             Kind::Boolean => true,
             Kind::Short | Kind::Integer | Kind::Unsigned => false,
             _ => {
-                self.unusable(&column, "a boolean or an integer");
+                self.unusable(&column, variable, "a boolean or an integer");
                 return None;
             }
         };
@@ -307,13 +309,13 @@ impl Surveyor<'_> {
         }
         let column = self.required(&extra.name, variable)?;
         if column.kind != Kind::Integer {
-            self.unusable(&column, "a bigint");
+            self.unusable(&column, variable, "a bigint");
             return None;
         }
         Some(column.name)
     }
 
-    fn unusable(&mut self, column: &Column, wanted: &str) {
+    fn unusable(&mut self, column: &Column, variable: &str, wanted: &str) {
         self.findings.push(Finding::grave(
             format!(
                 "the column {} of {} is {}",
@@ -322,7 +324,7 @@ impl Surveyor<'_> {
                 column.declared
             ),
             format!("the service can work with {wanted} there"),
-            "name another column, or change its type",
+            format!("set {variable} to another column, or make this one {wanted}"),
         ));
     }
 
@@ -362,7 +364,7 @@ impl Surveyor<'_> {
             && (is_ours || !self.exists(ddl::mixed_case(self.db, self.layout)).await?)
         {
             if !is_ours {
-                self.advise_folded_index(email);
+                self.advise_folded_index(email).await?;
             }
             return Ok(Address {
                 key: AddressKey::Column,
@@ -428,18 +430,33 @@ impl Surveyor<'_> {
         Ok(self.db.query_one_raw(ask).await?.is_some())
     }
 
-    fn index_statement(&self, email: &Column) -> String {
+    async fn index_statement(&self, email: &Column) -> Result<String, DbErr> {
         let backend = self.db.get_database_backend();
-        ddl::unique_index(backend, self.layout, email.case_blind, &email.declared)
+        let statement = ddl::unique_index(backend, self.layout, email.case_blind, &email.declared);
+        self.after_leftover(statement, true).await
     }
 
-    fn advise_folded_index(&mut self, email: &Column) {
-        let mend = self.index_statement(email);
+    /// With what has to go first, if an earlier try left it behind.
+    async fn after_leftover(&self, statement: String, unique: bool) -> Result<String, DbErr> {
+        if self.db.get_database_backend() != DbBackend::Postgres {
+            return Ok(statement);
+        }
+        let (sql, values) = ddl::leftover(self.layout, unique);
+        let Some(row) = rows(self.db, sql, values.map(Value::from)).await?.pop() else {
+            return Ok(statement);
+        };
+        let name: String = row.try_get("", "name")?;
+        Ok(format!("DROP INDEX CONCURRENTLY {name}; {statement}"))
+    }
+
+    async fn advise_folded_index(&mut self, email: &Column) -> Result<(), DbErr> {
+        let mend = self.index_statement(email).await?;
         self.findings.push(Finding::advice(
             format!("addresses in {} are unique only while all of them are lower-case, as they are now", self.name()),
             "one that the application stores in mixed case would not be seen: two accounts could get the same address",
             mend,
         ));
+        Ok(())
     }
 
     async fn find_non_unique(
@@ -450,14 +467,12 @@ impl Surveyor<'_> {
     ) -> Result<(), DbErr> {
         let backend = self.db.get_database_backend();
         let duplicates = ddl::duplicates(self.db, self.layout);
-        let mend = if self.exists(format!("{duplicates} LIMIT 1")).await? {
-            format!(
-                "first give each account an address of its own (this lists those that share one: {duplicates}), then {}",
-                self.index_statement(email)
-            )
-        } else {
-            self.index_statement(email)
-        };
+        let mut mend = self.index_statement(email).await?;
+        if self.exists(format!("{duplicates} LIMIT 1")).await? {
+            mend = format!(
+                "first give each account an address of its own (this lists those that share one: {duplicates}), then {mend}"
+            );
+        }
         let what = format!(
             "nothing keeps two accounts in {} from having the same address",
             self.name()
@@ -469,13 +484,16 @@ impl Surveyor<'_> {
         });
         // The unique index is one to find addresses through, too.
         if !address.indexed && allowed {
+            let statement =
+                ddl::lookup_index(backend, self.layout, email.case_blind, &email.declared);
+            let mend = self.after_leftover(statement, false).await?;
             self.findings.push(Finding::advice(
                 format!(
                     "an address in {} is found by reading the whole table",
                     self.name()
                 ),
                 "every confirm, activation and sign-in waits for it, 1.5 s at most",
-                ddl::lookup_index(backend, self.layout, email.case_blind, &email.declared),
+                mend,
             ));
         }
         Ok(())

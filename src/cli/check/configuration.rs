@@ -1,7 +1,7 @@
 //! Variables, and the keys among them.
 
 use super::report::{Part, UNUSABLE};
-use crate::config::{ConfigError, VARIABLES};
+use crate::config::{ConfigError, VARIABLES, Variable};
 use crate::finding::Finding;
 use crate::keys::KeyRing;
 
@@ -13,8 +13,11 @@ pub(super) fn look(read: Result<(), Vec<ConfigError>>) -> Part {
 
 fn finding(error: &ConfigError) -> Finding {
     let name = error.variable.as_str();
-    let secret = name.strip_suffix("_FILE").unwrap_or(name);
-    let known = VARIABLES.iter().find(|variable| variable.name == secret);
+    // `…_FILE` of a secret, but some variables are called so themselves.
+    let of_file =
+        |variable: &&Variable| variable.secret && name.strip_suffix("_FILE") == Some(variable.name);
+    let mut variables = VARIABLES.iter();
+    let known = variables.find(|variable| variable.name == name || of_file(variable));
     let why = match known {
         Some(variable) => format!(
             "`serve` refuses to start; this is: {}",
@@ -42,4 +45,28 @@ pub(super) fn keys(ring: Option<&KeyRing>) -> Part {
         kids => format!("{} signs", kids.concat()),
     };
     Part::new("keys", summary, Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_every_variable_that_there_is_the_meaning_is_told() {
+        let why = |name: &str| {
+            let error = ConfigError {
+                variable: name.to_owned(),
+                problem: String::new(),
+                mend: String::new(),
+            };
+            finding(&error).why
+        };
+        for variable in VARIABLES {
+            let meaning = variable.meaning.replace('`', "");
+            assert!(why(variable.name).ends_with(&meaning), "{}", variable.name);
+            let file = why(&format!("{}_FILE", variable.name));
+            assert_eq!(file.ends_with(&meaning), variable.secret, "{file}");
+        }
+        assert!(why("READDRESS_LISTNE").contains("misspelt"));
+    }
 }

@@ -9,7 +9,7 @@ use crate::config::DatabaseSettings;
 use crate::email_change::chain;
 use crate::finding::Finding;
 use crate::password::Work;
-use crate::users::{self, ConnectError, Database, DatabaseError, Owner, Purpose};
+use crate::users::{self, ConnectError, Database, DatabaseError, Owner, Purpose, TlsError};
 
 /// `iat` may lie this far ahead (docs/security.md), so clocks that differ by more refuse tokens of
 /// one another. Replicas are not seen from here; the database's clock stands for them.
@@ -69,6 +69,13 @@ fn unreachable(error: &ConnectError, settings: &DatabaseSettings) -> Finding {
             WHY,
             "check host and port in READDRESS_DATABASE_URL, that the server runs, and that this machine may connect there",
         ),
+        ConnectError::UnknownHost => (
+            WHY,
+            "check the host in READDRESS_DATABASE_URL, and that this machine knows the name (getent hosts NAME)",
+        ),
+        ConnectError::Tls(error) => {
+            return Finding::grave(chain(error), WHY, tls(error, &settings.url));
+        }
         ConnectError::NoFile if settings.layout.owner == Owner::Readdress => {
             (WHY, "readdress migrate up")
         }
@@ -103,6 +110,48 @@ fn unreachable(error: &ConnectError, settings: &DatabaseSettings) -> Finding {
         ),
     };
     Finding::grave(chain(error), why, mend)
+}
+
+/// The options are those of the database that the URL is of.
+fn tls(error: &TlsError, url: &str) -> String {
+    let (mode, prefer, one_authority, authorities, server) = if url.starts_with("mysql") {
+        (
+            "ssl-mode",
+            "PREFERRED",
+            "VERIFY_CA",
+            "ssl-ca",
+            "MariaDB: ssl_cert and ssl_key",
+        )
+    } else {
+        (
+            "sslmode",
+            "prefer",
+            "verify-ca",
+            "sslrootcert",
+            "PostgreSQL: ssl = on",
+        )
+    };
+    match error {
+        TlsError::NotOffered => format!(
+            "turn TLS on in the database ({server}); or, if nobody can listen on the way there, set {mode}={prefer} in READDRESS_DATABASE_URL"
+        ),
+        TlsError::WrongHostName => format!(
+            "let READDRESS_DATABASE_URL name the server as its certificate does; {mode}={one_authority} asks for the authority alone"
+        ),
+        TlsError::Expired => "renew the certificate of the database".to_owned(),
+        TlsError::NotYetValid => {
+            "check the clock of this machine, then the certificate of the database".to_owned()
+        }
+        TlsError::UnknownAuthority => format!(
+            "set {authorities}=/path/to/authority.pem in READDRESS_DATABASE_URL to the PEM file of the authority that signed it"
+        ),
+        TlsError::File => format!(
+            "let {authorities} in READDRESS_DATABASE_URL name a PEM file that is there and that the user that the service runs as may read"
+        ),
+        TlsError::Other(_) => format!(
+            "check {mode} and {authorities} in READDRESS_DATABASE_URL, and the certificate of the database"
+        ),
+    }
 }
 
 async fn table(db: &Database, settings: &DatabaseSettings) -> Part {

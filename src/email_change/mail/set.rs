@@ -5,11 +5,16 @@
 use std::collections::BTreeMap;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, UndefinedBehavior, Value, context};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, context};
 
 use super::built_in::{COMMON, MAILS, PHRASES};
 use super::folder::File;
 use super::templates::{Facts, TemplateError};
+
+/// The most work that one template may make: an instruction costs 1, a byte of the result a part of
+/// it. The largest that is built in takes less than a hundredth. Loops in loops would hold up the
+/// start, and every mail.
+const FUEL: u64 = 200_000;
 
 /// The templates of one language.
 pub(super) struct Set {
@@ -85,6 +90,9 @@ impl Set {
             cause = inner;
         }
         let problem = match cause.detail() {
+            _ if cause.kind() == ErrorKind::OutOfFuel => {
+                "takes too long: a loop in a loop, or one that goes round too often".to_owned()
+            }
             Some(detail) => format!("{}: {detail}", cause.kind()),
             None => cause.kind().to_string(),
         };
@@ -139,6 +147,7 @@ fn known_names(file: &str) -> Option<Vec<&'static str>> {
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
     // A tag on a line of its own leaves no empty line. The delimiters are the usual ones.
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).build() {
         environment.set_syntax(syntax);

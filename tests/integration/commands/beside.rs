@@ -3,7 +3,7 @@
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 
-use super::{Fresh, assert_good, assert_refused, on_every_database};
+use super::{CANARY, Fresh, assert_good, assert_refused, on_every_database};
 use crate::support::Engine;
 use crate::support::app::PASSWORD;
 use crate::support::database::connect;
@@ -96,8 +96,8 @@ on_every_database! {
         for command in ["serve", "check"] {
             let said = fresh.shell.run(&[command]).await;
             assert_refused(&said, &[
-                "the column password of", "timestamp",
-                "the column enabled of", "a boolean or an integer",
+                "the column password of", "timestamp", "READDRESS_USERS_PASSWORD",
+                "the column enabled of", "a boolean or an integer", "READDRESS_USERS_ACTIVE",
                 "no column nonce", "READDRESS_USERS_NONCE",
                 "no column login", "READDRESS_USERS_ALSO_SET",
             ]);
@@ -128,6 +128,70 @@ on_every_database! {
         assert_refused(&added, &["the application's"]);
         fresh.shell.set("READDRESS_USERS_PRESET", "");
         assert_refused(&fresh.shell.run(&["migrate", "columns"]).await, &["readdress migrate up"]);
+    }
+}
+
+on_every_database! {
+    async fn columns_that_cannot_be_added_say_what_mends_it(fresh) {
+        fresh.shell.set("READDRESS_USERS_PRESET", "laravel");
+        let add = ["migrate", "columns", "--apply"];
+        execute(fresh, "CREATE TABLE people (id integer)").await;
+        assert_refused(&fresh.shell.run(&add).await, &["no table", "READDRESS_USERS_TABLE"]);
+        make_users(fresh).await;
+
+        let holder = connect(&fresh.url, 1, Purpose::Look).await.expect("a database");
+        let hold = match fresh.engine {
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => "BEGIN; LOCK TABLE users IN ACCESS SHARE MODE",
+            Engine::MariaDb => "LOCK TABLES users READ",
+        };
+        holder.execute_unprepared(hold).await.expect("held");
+        let locked = fresh.shell.run(&add).await;
+        holder.close().await.expect("closes");
+        assert_refused(&locked, &["was held by something else", "run this again"]);
+        assert!(!locked.stderr.contains("rror"), "no words of the database's: {locked:?}");
+        assert_good(&fresh.shell.run(&add).await);
+    }
+}
+
+/// As a role that may write to the table and does not own it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn columns_are_added_by_the_owner_of_the_table_alone() {
+    for engine in [Engine::Postgres, Engine::MariaDb] {
+        let Some(mut fresh) = Fresh::on(engine).await else {
+            continue;
+        };
+        make_users(&fresh).await;
+        fresh.shell.set("READDRESS_USERS_PRESET", "laravel");
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let role = format!("readdress_{}", &id[12..]);
+        let (make, drop) = match engine {
+            Engine::Postgres => (
+                format!(
+                    "CREATE ROLE {role} LOGIN PASSWORD '{CANARY}'; GRANT SELECT, UPDATE ON users TO {role}; DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {role}', current_schema()); END $$"
+                ),
+                format!("DROP OWNED BY {role}; DROP ROLE {role}"),
+            ),
+            _ => (
+                format!(
+                    "CREATE USER {role}@'%' IDENTIFIED BY '{CANARY}'; GRANT SELECT, UPDATE ON users TO {role}@'%'"
+                ),
+                format!("DROP USER {role}@'%'"),
+            ),
+        };
+        execute(&fresh, &make).await;
+        let mut url = url::Url::parse(&fresh.url).expect("a URL");
+        url.set_username(&role).expect("a user");
+        url.set_password(Some(CANARY)).expect("a password");
+        fresh.shell.set("READDRESS_DATABASE_URL", url.as_str());
+        let denied = fresh.shell.run(&["migrate", "columns", "--apply"]).await;
+        execute(&fresh, &drop).await;
+        assert_refused(&denied, &["may not change", "the user who owns it"]);
+        assert!(
+            !denied.stderr.contains("rror"),
+            "no words of the database's: {denied:?}"
+        );
+        fresh.close().await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! `readdress check`.
 
+mod encrypted;
 mod host_keys;
 mod report;
 mod rights;

@@ -71,6 +71,15 @@ on_every_database! {
         for which in ["the old address could not be told", "the new address could not be told"] {
             assert!(untold.stderr.contains(which), "{untold:?}");
         }
+
+        // It has no other trace, so no filter leaves it out.
+        for (filter, to) in [("error", "e@new.example"), ("warn,readdress=error", "f@new.example"), ("off", "g@new.example")] {
+            fresh.shell.set("RUST_LOG", filter);
+            let done = fresh.shell.run(&[&WHY[..], &["--id", id, "--to", to]].concat()).await;
+            assert_good(&done);
+            let events = done.stderr.lines().filter(|line| line.contains("email_change.set_by_operator"));
+            assert_eq!(events.count(), 1, "{filter}: {done:?}");
+        }
     }
 }
 
@@ -85,6 +94,7 @@ async fn what_cannot_be_carried_out_is_refused_before_anything_is_opened() {
         &["--reason", REASON],
         &[&to[..], &["--reason", ""]].concat(),
         &[&to[..], &["--reason", "one\ntwo"]].concat(),
+        &[&to[..], &["--reason", "one\u{202e}two"]].concat(),
         &[&to[..], &["--reason", &long]].concat(),
         &[&to[..], &["--reason", "ann@example.com asked"]].concat(),
     ] {

@@ -4,6 +4,7 @@
 use readdress::email_change::set_by_operator::SetByOperatorError;
 use readdress::finding::Finding;
 use readdress::users::Layout;
+use sea_orm::ConnectionTrait;
 
 use super::{activate_link, add, mail_of, make_people, make_people_with, people, quote};
 use crate::support::app::{PASSWORD, at_once};
@@ -360,6 +361,61 @@ async fn a_table_that_lets_two_have_one_address_is_refused_with_the_statement_th
             );
             database.close().await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_statement_that_mends_it_takes_away_what_a_failed_one_left_behind() {
+    let Some(database) = Engine::Postgres.database().await else {
+        return;
+    };
+    make_people(&database, "integer", exact(Engine::Postgres)).await;
+    add(&database, "1", "Ann@example.com").await;
+    let mend = grave(&database.survey(&people(), false).await.findings)
+        .mend
+        .clone();
+    add(&database, "2", "ann@example.com").await;
+    let failed = database.pool.execute_unprepared(&mend).await;
+    assert!(failed.is_err(), "two have one address");
+    database
+        .execute("DELETE FROM \"People\" WHERE mail = 'ann@example.com'")
+        .await;
+
+    let mend = grave(&database.survey(&people(), false).await.findings)
+        .mend
+        .clone();
+    assert!(mend.starts_with("DROP INDEX CONCURRENTLY "), "{mend}");
+    // One after the other, as its shell sends them: neither runs in a transaction.
+    for statement in mend.split_terminator(';') {
+        database.execute(statement).await;
+    }
+    let survey = database.survey(&people(), false).await;
+    assert_eq!(survey.findings, [], "{mend}");
+    database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_statement_that_mends_it_fits_a_table_with_a_long_name() {
+    for engine in ENGINES {
+        let Some(database) = engine.database().await else {
+            continue;
+        };
+        make_people(&database, "integer", exact(engine)).await;
+        let layout = Layout {
+            table: "p".repeat(60),
+            ..people()
+        };
+        let [from, to] = ["People", &layout.table].map(|name| quote(engine, name));
+        database
+            .execute(&format!("ALTER TABLE {from} RENAME TO {to}"))
+            .await;
+        let mend = grave(&database.survey(&layout, false).await.findings)
+            .mend
+            .clone();
+        database.execute(mend.trim_end_matches(';')).await;
+        let survey = database.survey(&layout, false).await;
+        assert_eq!(survey.findings, [], "{mend}");
+        database.close().await;
     }
 }
 

@@ -111,7 +111,7 @@ async fn each_preset_fits_the_table_of_its_framework_on_every_database() {
         let missing = readdress::users::missing(&database.pool, &layout).await;
         let missing = missing.expect("a database");
         assert_eq!(missing.len(), 3, "{preset:?} on {engine:?}");
-        let added = readdress::users::add_missing(&database.pool, &missing).await;
+        let added = readdress::users::add_missing(&database.pool, &layout, &missing).await;
         added.expect("three columns");
         let survey = database.survey(&layout, false).await;
         let grave = survey.findings.iter().find(|finding| finding.grave);

@@ -157,7 +157,7 @@ fn a_template_that_does_not_render_is_told_with_file_and_line() {
         (
             "de/date.txt",
             "{{ day }}.\n{{ mnth }}",
-            "de/date.txt, line 2: undefined value: ",
+            "de/date.txt, line 2: `mnth` is unknown here",
         ),
         (
             "de/footer.txt",
@@ -252,6 +252,38 @@ fn a_file_that_is_no_template_is_refused() {
             TEXT,
             "deutsch!: is named after no language",
         ),
+    ]);
+}
+
+#[test]
+fn a_misspelt_name_is_one_complaint() {
+    for file in ["de/changed.txt", "de/changed.html"] {
+        let content = format!("{TEXT}{{{{ naem }}}}{{{{ naem }}}}");
+        let complaints = complaints(&folder_of(&[(file, &content)]));
+        assert_eq!(complaints.len(), 1, "{complaints:?}");
+        assert!(
+            complaints[0].contains("`naem` is unknown"),
+            "{complaints:?}"
+        );
+    }
+}
+
+#[test]
+fn a_template_that_never_comes_to_its_end_is_refused_soon() {
+    let loops = "{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}";
+    let text = format!("{TEXT}{loops}");
+    assert_told(&[
+        (
+            "de/changed.txt",
+            &text,
+            "de/changed.txt, line 5: takes too long",
+        ),
+        (
+            "de/changed.html",
+            loops,
+            "de/changed.html, line 1: takes too long",
+        ),
+        ("layout.html", loops, "layout.html, line 1: takes too long"),
     ]);
 }
 
