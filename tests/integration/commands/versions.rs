@@ -21,10 +21,7 @@ fn packages_and_the_document_have_the_version_of_the_service() {
             &["/version", "/packages//version"],
         ),
         ("web/package.json", &["/version"]),
-        (
-            "web/package-lock.json",
-            &["/version", "/packages//version"],
-        ),
+        ("web/package-lock.json", &["/version", "/packages//version"]),
     ] {
         let parsed: Value = serde_json::from_str(&read(file)).expect(file);
         for pointer in pointers {
