@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak lint format openapi picture release release-test bench clean
+.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak fuzz mutants coverage lint format openapi picture release release-test bench clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,18 @@ image-test: ## Build the container image and walk a change through it
 soak: ## Hold the service against abuse, faults and races in full volume (hours); SOAK_SCALE=100 for a hundredth
 	@scripts/needs cargo
 	@scripts/soak
+
+fuzz: ## Look for input that breaks a reader, ten minutes a target (FUZZ_SECONDS=60: a minute); needs cargo-fuzz
+	@scripts/needs cargo
+	@scripts/fuzz
+
+mutants: ## Break the code a line at a time and see that a test fails (hours); needs cargo-mutants
+	@scripts/needs cargo
+	@scripts/mutants
+
+coverage: ## Count the lines that tests reach in links, flow, users, passwords and limits; needs LLVM's tools
+	@scripts/needs cargo
+	@scripts/coverage
 
 lint: ## Check format, lints and the crates
 	@scripts/needs cargo

@@ -55,11 +55,11 @@ fn links_and_fingerprints(
     let undo = || links.issue_undo(user, NOW).expect("random");
 
     criterion.bench_function("confirm link: issue", |b| {
-        b.iter(|| links.issue_confirm(user))
+        b.iter(|| links.issue_confirm(user));
     });
     criterion.bench_function("activate link: issue", |b| b.iter(activate));
     criterion.bench_function("cancel link: issue", |b| {
-        b.iter(|| links.issue_cancel(user))
+        b.iter(|| links.issue_cancel(user));
     });
     criterion.bench_function("undo link: issue", |b| b.iter(undo));
 

@@ -141,7 +141,7 @@ impl Failure {
     /// arguments (as clap has it), and the rest what `user set-email` found in the table.
     fn code(&self) -> u8 {
         match self {
-            Self::Argument(_) => 2,
+            Self::Argument(_) | Self::SetEmail(SetByOperatorError::TooLong) => 2,
             Self::SetEmail(SetByOperatorError::NoAccount) => 3,
             Self::SetEmail(SetByOperatorError::EmailTaken) => 4,
             Self::SetEmail(SetByOperatorError::SameEmail) => 5,

@@ -297,3 +297,26 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     }
     said
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Outer(&'static str, #[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the disk is full")]
+    struct Inner;
+
+    #[test]
+    fn a_chain_says_everything_behind_an_error_once() {
+        assert_eq!(
+            chain(&Outer("not written", Inner)),
+            "not written: the disk is full"
+        );
+        let says_both = Outer("not written, as the disk is full", Inner);
+        assert_eq!(chain(&says_both), "not written, as the disk is full");
+    }
+}

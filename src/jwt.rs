@@ -221,3 +221,88 @@ impl RawHeader {
         self.0.get("alg")?.as_str()?.parse().ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys;
+
+    const NOW: i64 = 1_800_000_000;
+    const LIFETIME: i64 = 100;
+
+    #[derive(Serialize, Deserialize)]
+    struct Nothing {}
+
+    fn kind() -> TokenKind {
+        TokenKind {
+            typ: "test+jwt",
+            secret: Key::signing_secret,
+            max_lifetime: Duration::from_secs(LIFETIME.unsigned_abs()),
+        }
+    }
+
+    /// Whether a token made at `iat`, by a replica whose clock is there, is read at [`NOW`].
+    fn is_read(iat: i64, exp: i64) -> bool {
+        let ring = keys::generate()
+            .ok()
+            .and_then(|key| KeyRing::parse(&key).ok());
+        let ring = Arc::new(ring.expect("a ring"));
+        let at = |seconds| {
+            let issuer = "https://app.example.com".to_owned();
+            Jwts::new(Arc::clone(&ring), issuer, Clock::manual(seconds))
+        };
+        let token = at(iat).issue(kind(), "ann", exp, Nothing {});
+        at(NOW).read::<Nothing>(kind(), &token).is_ok()
+    }
+
+    #[test]
+    fn another_replica_s_clock_may_be_a_minute_ahead_and_no_more() {
+        for (ahead, expected) in [(-50, true), (0, true), (59, true), (60, true), (61, false)] {
+            let iat = NOW + ahead;
+            assert_eq!(is_read(iat, iat + LIFETIME), expected, "{ahead} s ahead");
+        }
+    }
+
+    #[test]
+    fn a_token_lives_a_second_at_least_and_no_longer_than_its_kind() {
+        for (lifetime, expected) in [
+            (i64::MIN, false),
+            (-1, false),
+            (0, false),
+            (1, true),
+            (LIFETIME, true),
+            (LIFETIME + 1, false),
+        ] {
+            let exp = NOW.saturating_add(lifetime);
+            assert_eq!(is_read(NOW, exp), expected, "for {lifetime} s");
+        }
+        assert!(!is_read(-NOW, i64::MAX), "longer than can be counted");
+    }
+
+    #[test]
+    fn a_token_is_past_from_the_second_of_its_exp() {
+        let ring = keys::generate()
+            .ok()
+            .and_then(|key| KeyRing::parse(&key).ok());
+        let ring = Arc::new(ring.expect("a ring"));
+        let jwts = Jwts::new(ring, String::new(), Clock::manual(NOW));
+        assert!(!jwts.is_past(NOW + 1));
+        assert!(jwts.is_past(NOW));
+        assert!(jwts.is_past(NOW - 1));
+    }
+
+    #[test]
+    fn a_header_is_read_as_it_was_written() {
+        let header = |json: &str| RawHeader::of(&format!("{}.x.y", URL_SAFE_NO_PAD.encode(json)));
+        let written = header(r#"{"alg":"ES256","typ":"at+jwt","kid":"k","crit":null}"#);
+        let written = written.expect("a header");
+        assert!(written.has("crit") && !written.has("jku"));
+        assert_eq!(written.typ(), Some("at+jwt"));
+        assert_eq!(written.kid(), Some("k"));
+        assert_eq!(written.algorithm(), Some(Algorithm::ES256));
+        let bare = header(r#"{"alg":"none","kid":1}"#).expect("a header");
+        assert_eq!((bare.typ(), bare.kid()), (None, None));
+        assert_eq!(bare.algorithm(), None);
+        assert!(header("[]").is_none());
+    }
+}

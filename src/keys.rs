@@ -361,6 +361,54 @@ mod tests {
         assert_eq!(ring_of("  "), Err(KeyRingError::Empty));
     }
 
+    /// Made with Python's `hmac` from RFC 5869: what was signed yesterday must verify tomorrow.
+    #[test]
+    fn every_purpose_has_the_secret_that_it_always_had() {
+        let ring = KeyRing::parse("k:C1Sd5i94wQpTnOUud8AJUpvkLXa_CFGa4yx1vgdQmeI").expect("a ring");
+        let key = ring.signing();
+        let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        assert_eq!(
+            encoded(key.signing_secret()),
+            "DnkNugzFJ1NegGL7Pld3vYKnNesC2xnwa7hsYlOqm_Y"
+        );
+        assert_eq!(
+            encoded(key.access_secret()),
+            "g6qG8_a0FBjeqKMfg93owHGxybuXZOaBbfpY35FaTls"
+        );
+        assert_eq!(
+            encoded(&key.mac("tag", &[b"ab", b"c"])),
+            "NXWDx6idugLVNvg2bB4OqjzqW8MvShYziQAGdzMtZbo"
+        );
+    }
+
+    #[test]
+    fn what_is_just_good_enough_is_accepted_and_what_is_just_not_is_refused() {
+        let random: [u8; 32] = random::bytes().expect("random");
+        for (kid, expected) in [
+            ("a".repeat(64), true),
+            ("a".repeat(65), false),
+            ("aZ09-_".to_owned(), true),
+            ("a.b".to_owned(), false),
+        ] {
+            assert_eq!(ring_of(&written(&kid, &random)).is_ok(), expected, "{kid}");
+        }
+        let of_distinct = |count: u8| (0..32).map(|i| 251 - i % count).collect::<Vec<u8>>();
+        assert!(ring_of(&written("a", &of_distinct(8))).is_ok());
+        assert_eq!(
+            ring_of(&written("a", &of_distinct(7))),
+            Err(KeyRingError::NotRandom(1))
+        );
+    }
+
+    #[test]
+    fn a_ring_shows_its_kids_alone_and_counts_its_keys() {
+        let (one, two) = (generate().expect("random"), generate().expect("random"));
+        let ring = KeyRing::parse(&format!("{},{}", *one, *two)).expect("two keys");
+        assert_eq!(ring.count(), 2);
+        let kids = [&one, &two].map(|key| key.split_once(':').expect("a kid").0);
+        assert_eq!(format!("{ring:?}"), format!("{kids:?}"));
+    }
+
     #[test]
     fn a_mac_depends_on_where_one_part_ends_and_the_next_begins() {
         let ring = KeyRing::parse(&generate().expect("random")).expect("a ring");

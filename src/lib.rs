@@ -34,6 +34,8 @@ pub mod dev;
 pub mod email_address;
 pub mod email_change;
 pub mod finding;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod jwt;
 pub mod keys;
 pub mod language;

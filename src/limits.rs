@@ -298,9 +298,10 @@ mod tests {
 
     #[test]
     fn a_charge_that_is_not_kept_is_given_back() {
-        let (limit, _) = limit("1/1m");
+        let (limit, _) = limit("3/1m");
+        limit.charge(&[b"a"]).expect("admitted").keep();
         drop(limit.charge(&[b"a"]).expect("admitted"));
-        assert_eq!(admitted(&limit, b"a"), 1);
+        assert_eq!(admitted(&limit, b"a"), 2, "that one and no more");
     }
 
     #[test]
@@ -312,10 +313,84 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let (limit, _) = limit("1/1m");
-        for key in 0..(MAX_KEYS + 10) {
+        fill(&limit, 0..MAX_KEYS + 10);
+        assert!(remembered(&limit) <= MAX_KEYS);
+    }
+
+    fn fill(limit: &Arc<Limit>, keys: std::ops::Range<usize>) {
+        for key in keys {
             let _ = limit.charge(&[&key.to_be_bytes()]).map(Charge::keep);
         }
-        assert!(limit.tats.lock().expect("not poisoned").len() <= MAX_KEYS);
+    }
+
+    fn remembered(limit: &Limit) -> usize {
+        limit.tats.lock().expect("not poisoned").len()
+    }
+
+    #[test]
+    fn whose_bucket_is_full_again_is_forgotten_first_and_nobody_else() {
+        let (limit, clock) = limit("1/1m");
+        fill(&limit, 0..10);
+        clock.advance(Duration::from_secs(1));
+        fill(&limit, 10..MAX_KEYS);
+        clock.advance(Duration::from_secs(59));
+        fill(&limit, MAX_KEYS..MAX_KEYS + 1);
+        assert_eq!(remembered(&limit), MAX_KEYS - 10 + 1);
+    }
+
+    #[test]
+    fn then_whoever_is_nearest_to_it() {
+        let (limit, clock) = limit("1/1m");
+        let early = MAX_KEYS / 2 + 1;
+        for keys in [0..10, 10..early, early..MAX_KEYS] {
+            clock.advance(Duration::from_secs(1));
+            fill(&limit, keys);
+        }
+        fill(&limit, MAX_KEYS..MAX_KEYS + 1);
+        assert_eq!(remembered(&limit), MAX_KEYS - early + 1);
+        assert_eq!(admitted(&limit, &(MAX_KEYS - 1).to_be_bytes()), 0);
+    }
+
+    #[test]
+    fn every_limit_has_buckets_of_its_own() {
+        let quota = |text: &str| Some(text.parse::<Quota>().expect("a quota"));
+        let quotas = Quotas {
+            passwords: quota("2/1m"),
+            recipient: quota("1/1m"),
+            recipient_all: quota("2/1m"),
+            client: quota("3/1m"),
+        };
+        let clock = Clock::manual(1_000);
+        let limits = Limits::new(quotas, &clock, Metrics::new(&clock));
+        assert_eq!(limits.passwords(), quotas.passwords);
+        let ip = |text: &str| -> IpAddr { text.parse().expect("an address") };
+        let times = |admit: &dyn Fn() -> bool| (0..10).take_while(|_| admit()).count();
+
+        assert_eq!(times(&|| limits.account("1").is_ok()), 2);
+        assert_eq!(times(&|| limits.account("2").is_ok()), 2);
+        assert_eq!(times(&|| limits.client(ip("192.0.2.1")).is_ok()), 3);
+        assert_eq!(times(&|| limits.client(ip("192.0.2.2")).is_ok()), 3);
+        let sign_in = |from: &str, typed: &str| limits.sign_in(ip(from), typed).is_ok();
+        assert!(
+            sign_in("192.0.2.1", "Ann@example.com ") && sign_in("192.0.2.1", "ann@example.COM")
+        );
+        assert!(!sign_in("192.0.2.1", "ann@example.com"));
+        assert!(sign_in("192.0.2.2", "ann@example.com") && sign_in("192.0.2.1", "bob@example.com"));
+        assert_eq!(times(&|| limits.undo(b"one").is_ok()), 2);
+        assert_eq!(times(&|| limits.undo(b"two").is_ok()), 2);
+
+        let mail = |from: &str, to: &str| {
+            let charges = limits.recipient(from, to);
+            charges.map(|both| both.map(Charge::keep)).is_ok()
+        };
+        assert!(mail("1", "ann@example.com") && !mail("1", "ann@example.com"));
+        assert!(mail("1", "bob@example.com") && mail("2", "ann@example.com"));
+        assert!(!mail("3", "ann@example.com"), "there were two to her");
+        clock.advance(Duration::from_secs(30));
+        assert!(
+            mail("3", "ann@example.com"),
+            "what was refused costs nothing"
+        );
     }
 
     #[test]

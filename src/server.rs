@@ -27,6 +27,7 @@ use crate::app::{App, Gauges};
 use crate::language::Languages;
 use crate::limits::Limits;
 
+pub use client::client_address;
 pub(crate) use listen::SHUTDOWN;
 pub use pages::{Pages, PagesError};
 

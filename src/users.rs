@@ -36,7 +36,7 @@ use crate::random;
 
 /// A user's id, as text whatever the column's type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UserId(String);
+pub struct UserId(pub(crate) String);
 
 impl UserId {
     /// The id as it stands in a token's `sub`.
@@ -135,6 +135,16 @@ impl Users {
             db,
             table: Arc::new(table),
         }
+    }
+
+    /// Whether every column takes this address that it is written to. One that is cut short is
+    /// somebody else's.
+    #[must_use]
+    pub fn takes(&self, email: &EmailAddress) -> bool {
+        let length = email.as_str().len();
+        self.table
+            .longest_address
+            .is_none_or(|longest| usize::try_from(longest).is_ok_and(|longest| length <= longest))
     }
 
     /// Whether links are single-use and can be cancelled: whether there is a nonce.

@@ -52,20 +52,25 @@ impl<T: Type + DeserializeOwned> ParsePayload for Body<T> {
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         let bytes = Vec::<u8>::from_request(request, body).await?;
-        // The derived readers would take an array for an object, field by field.
-        if bytes.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Problem::malformed("", "the body is not a JSON object").into());
-        }
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let parsed = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| Problem::malformed(&pointer(&error), what(error.inner())))?;
-        json.end()
-            .map_err(|_| Problem::malformed("", "the body goes on after the JSON object"))?;
-        Ok(Self(parsed))
+        Ok(Self(read(&bytes)?))
     }
 }
 
 impl_apirequest_for_payload!(Body<T>, T: Type + DeserializeOwned);
+
+/// Reads one JSON object and nothing else.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // The derived readers would take an array for an object, field by field.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::malformed("", "the body is not a JSON object"));
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let parsed = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| Problem::malformed(&pointer(&error), what(error.inner())))?;
+    json.end()
+        .map_err(|_| Problem::malformed("", "the body goes on after the JSON object"))?;
+    Ok(parsed)
+}
 
 /// Which field it was (RFC 6901): none, where the JSON itself is broken.
 fn pointer(error: &serde_path_to_error::Error<serde_json::Error>) -> String {

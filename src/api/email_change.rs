@@ -1,6 +1,6 @@
 //! The six steps over HTTP: types in, types out, one line of the flow between them.
 
-mod messages;
+pub(crate) mod messages;
 
 use poem::web::Data;
 use poem_openapi::OpenApi;

@@ -73,6 +73,9 @@ impl EmailChange {
             .map_err(LinkRefused::from)?;
         Span::current().record("kid", link.kid());
         let new_email = EmailAddress::parse(new_email)?;
+        if !self.users.takes(&new_email) {
+            return Err(InvalidEmailAddress.into());
+        }
         let user = self.user_of(link.user_id(), caller.deadline).await??;
         // Without a nonce to spend, the link holds until address or password change.
         let next_nonce = self

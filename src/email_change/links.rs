@@ -260,6 +260,109 @@ mod tests {
         }
     }
 
+    /// confirm 1 h, activate 2 h, undo 4 h.
+    #[test]
+    fn every_kind_lives_as_long_as_was_promised_and_not_a_second_more() {
+        let clock = Clock::manual(1_800_000_000);
+        let ring = keys::generate().expect("random");
+        let ring = Arc::new(KeyRing::parse(&ring).expect("a ring"));
+        let issuer = "https://app.example.com".to_owned();
+        let lifetimes = Lifetimes {
+            confirm: HOUR,
+            activate: HOUR * 2,
+            undo: HOUR * 4,
+        };
+        let links = Links::new(Jwts::new(ring, issuer, clock.clone()), lifetimes);
+        let [confirm, activate, cancel, undo] = every_kind(&links);
+        let alive = || {
+            [
+                links.check::<Confirm>(&confirm).is_ok(),
+                links.check::<Activate>(&activate).is_ok(),
+                links.check::<Cancel>(&cancel).is_ok(),
+                links.check::<Undo>(&undo).is_ok(),
+                links.window_runs(1_800_000_000),
+            ]
+        };
+        let second = std::time::Duration::from_secs(1);
+        let mut now = std::time::Duration::ZERO;
+        for (hours, before) in [
+            (1, [true; 5]),
+            (2, [false, true, true, true, true]),
+            (3, [false, false, true, true, true]),
+            (7, [false, false, false, true, true]),
+        ] {
+            clock.advance((HOUR * hours).saturating_sub(second + now));
+            assert_eq!(alive(), before, "a second before {hours} h");
+            clock.advance(second);
+            now = HOUR * hours;
+        }
+        assert_eq!(alive(), [false; 5]);
+        assert!(matches!(
+            links.check::<Undo>(&undo),
+            Err(LinkError::Expired)
+        ));
+        assert!(
+            links
+                .read::<Undo>(&undo)
+                .is_ok_and(|link| links.has_expired(&link))
+        );
+    }
+
+    #[test]
+    fn a_link_says_whose_it_is_from_when_to_when_and_by_which_key() {
+        let links = links();
+        let issued = links.issue_confirm(&user());
+        let link = links.check::<Confirm>(&issued.token).expect("ours");
+        assert_eq!(link.user_id(), user().id.as_str());
+        assert_eq!(link.issued_at(), 1_800_000_000);
+        assert_eq!(link.expires_at(), 1_800_003_600);
+        assert_eq!(issued.expires_at, link.expires_at());
+        assert_eq!(link.kid(), links.keys().signing().kid());
+        assert_eq!(link.signature().len(), 32);
+        let again = links.issue_cancel(&user()).token;
+        let again = links.check::<Cancel>(&again).expect("ours");
+        assert_ne!(link.signature(), again.signature());
+    }
+
+    #[test]
+    fn a_link_knows_that_it_is_done_by_the_folded_address() {
+        let links = links();
+        let [_, activate, _, undo] = every_kind(&links);
+        let activate = links.check::<Activate>(&activate).expect("ours");
+        let old = links.check::<Undo>(&undo).expect("ours").open();
+        let old = old.expect("opens");
+        let row = |email| User::for_tests(user().id.as_str(), email, "x", None);
+        assert!(activate.is_done(&row("Ann@New.example")));
+        assert!(!activate.is_done(&user()));
+        assert!(old.is_done(&row("ANN@example.com")));
+        assert!(!old.is_done(&row("ann@new.example")));
+    }
+
+    #[test]
+    fn activate_and_cancel_links_hold_for_their_row_and_no_other() {
+        let links = links();
+        let [_, activate, cancel, _] = every_kind(&links);
+        let activate = links.check::<Activate>(&activate).expect("ours");
+        let cancel = links.check::<Cancel>(&cancel).expect("ours");
+        let (id, other) = (user().id, "019aa2b4-0000-7000-8000-000000000002");
+        let confirmed = User::for_tests(id.as_str(), "ann@example.com", "$argon2id$hash", Some(8));
+        assert!(activate.holds(&confirmed) && !activate.holds(&user()));
+        let changed = User::for_tests(id.as_str(), "ann@example.com", "another", None);
+        assert!(cancel.holds(&user()) && cancel.holds(&changed));
+        assert!(!cancel.holds(&User::for_tests(
+            other,
+            "ann@example.com",
+            "$argon2id$hash",
+            Some(7)
+        )));
+        assert!(!cancel.holds(&User::for_tests(
+            id.as_str(),
+            "bob@example.com",
+            "$argon2id$hash",
+            Some(7)
+        )));
+    }
+
     #[test]
     fn a_link_holds_for_the_very_row_it_was_made_for() {
         let links = links();

@@ -100,6 +100,11 @@ pub enum SetByOperatorError {
         "no active account has that id and address (where several share an address, name one with --id)"
     )]
     NoAccount,
+    /// A column that carries the address does not take it whole.
+    #[error(
+        "--to is longer than a column of the users table that it would be written to: nothing was changed"
+    )]
+    TooLong,
     /// There is nothing to change.
     #[error("the account has that address already: nothing was changed")]
     SameEmail,
@@ -139,6 +144,9 @@ impl Operator {
     ///
     /// [`SetByOperatorError`].
     pub async fn set_email(&self, order: &Order) -> Result<SetByOperator, SetByOperatorError> {
+        if !self.users.takes(&order.to) {
+            return Err(SetByOperatorError::TooLong);
+        }
         let deadline = Deadline::of_request();
         let mut user = self.find(order, deadline).await?;
         for _ in 0..TRIES {

@@ -101,4 +101,30 @@ mod tests {
             assert_eq!(wrong.parse::<Quota>(), Err(InvalidQuota), "{wrong}");
         }
     }
+
+    #[test]
+    fn a_period_is_a_second_to_a_year_and_a_microsecond_for_each() {
+        for (text, expected) in [
+            ("1/999ms", false),
+            ("1/1s", true),
+            ("1/366days", true),
+            ("1/366days 1s", false),
+            ("1000000/1s", true),
+            ("1000001/1s", false),
+        ] {
+            assert_eq!(text.parse::<Quota>().is_ok(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_whole_seconds_rounded_up_and_at_least_one() {
+        let quota: Quota = "2/20s".parse().expect("a quota");
+        let (now, second) = (5_000_000, 1_000_000);
+        for (ahead, expected) in [(0, 1), (10, 1), (11, 1), (12, 2), (20, 10)] {
+            let wait = quota.wait(now + ahead * second, now);
+            assert_eq!(wait, Wait(Duration::from_secs(expected)), "{ahead} s");
+        }
+        let a_moment = quota.wait(now + 11 * second + 1, now);
+        assert_eq!(a_moment, Wait(Duration::from_secs(2)));
+    }
 }

@@ -241,6 +241,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_has_gone_before_their_turn_costs_no_hash() {
+        let lane = lane();
+        let slow = "$2b$13$abcdefghijklmnopqrstuuAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let first = tokio::spawn(lane.place().expect("a place").check(password(), Some(slow)));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let second = tokio::spawn(lane.place().expect("a place").check(password(), None));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        second.abort();
+        assert!(second.await.is_err_and(|error| error.is_cancelled()));
+        assert_eq!(first.await.expect("no panic"), Ok(false));
+        let third = lane.place().expect("a place").check(password(), None).await;
+        assert_eq!(third, Ok(false));
+        assert_eq!(lane.checked(), 2);
+    }
+
+    #[tokio::test]
     async fn nobody_waits_longer_than_a_second_behind_hashes_that_take_longer() {
         let lane = lane();
         // bcrypt at the highest cost that is allowed.

@@ -14,7 +14,8 @@ use poem::http::HeaderMap;
 /// A proxy writes one of the two headers and passes the other on as the client wrote it. Which one
 /// cannot be known here, so if both are there they must agree; otherwise the request counts as the
 /// proxy's own, which gains whoever forged it nothing.
-pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+#[must_use]
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     let forwarded = entries(headers, "forwarded")
         .map(|elements| elements.map(|element| for_parameter(element).unwrap_or_default()))
@@ -43,11 +44,14 @@ fn walk<'a>(peer: IpAddr, hops: impl Iterator<Item = &'a str>, trusted: &[IpNet]
 /// The entries of a list header, last one first; `None` if it is not there.
 fn entries<'a>(headers: &'a HeaderMap, name: &str) -> Option<impl Iterator<Item = &'a str>> {
     let lines: Vec<_> = headers.get_all(name).iter().collect();
-    let entries = lines.into_iter().rev().flat_map(|line| {
-        // A line that is no text is one unreadable entry, not none.
-        line.to_str().unwrap_or_default().rsplit(',')
-    });
-    headers.contains_key(name).then(|| entries.map(str::trim))
+    // Entry by entry: what the client wrote before them, be it no text at all, must not make a
+    // proxy's own unreadable.
+    let entries = lines
+        .into_iter()
+        .rev()
+        .flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','))
+        .map(|entry| std::str::from_utf8(entry).unwrap_or_default().trim());
+    headers.contains_key(name).then_some(entries)
 }
 
 /// `for=…` of one `Forwarded` element.
@@ -123,6 +127,19 @@ mod tests {
             client("10.0.0.1", &[("x-forwarded-for", "192.0.2.1, nonsense")]),
             "10.0.0.1"
         );
+    }
+
+    /// nginx adds its entry to the line that came; other proxies write a line of their own.
+    #[test]
+    fn what_is_no_text_hides_nobody_whom_the_proxy_saw() {
+        for line in [&b"\xe9, 192.0.2.1"[..], b"\xff,\xfe,192.0.2.1"] {
+            let mut map = HeaderMap::new();
+            map.append("x-forwarded-for", line.try_into().expect("a header"));
+            let trusted = ["10.0.0.0/8".parse().expect("a net")];
+            let peer = "10.0.0.1".parse().expect("an address");
+            let seen = client_address(peer, &map, &trusted);
+            assert_eq!(seen.to_string(), "192.0.2.1");
+        }
     }
 
     #[test]

@@ -145,16 +145,14 @@ pub async fn connect(
             }
         });
     let limited = options.purpose == Purpose::Serve;
-    if limited {
-        connect.map_sqlx_mysql_pool_opts(|pool| {
-            pool.after_connect(|connection, _| {
-                Box::pin(async move {
-                    let limit = AssertSqlSafe(mysql_limit());
-                    connection.execute(limit).await.map(drop)
-                })
+    connect.map_sqlx_mysql_pool_opts(move |pool| {
+        pool.after_connect(move |connection, _| {
+            Box::pin(async move {
+                let session = AssertSqlSafe(mysql_session(limited));
+                connection.execute(session).await.map(drop)
             })
-        });
-    }
+        })
+    });
     let connected = if limited {
         open_limited(connect).await
     } else {
@@ -190,13 +188,21 @@ async fn open_limited(options: ConnectOptions) -> Result<DatabaseConnection, DbE
     }
 }
 
+/// Strict, whatever the server is: otherwise it cuts what is too long for its column, and the address
+/// that is written is one that nobody has proven.
+///
 /// A lock is waited for in whole seconds. `max_statement_time` is MariaDB's alone (the comment is
 /// code to it); MySQL bounds no write but by its wait for locks.
-fn mysql_limit() -> String {
+fn mysql_session(limited: bool) -> String {
+    const STRICT: &str =
+        "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')";
+    if !limited {
+        return STRICT.to_owned();
+    }
     let locks = STATEMENT.as_secs();
     let whole = STATEMENT.as_secs_f64();
     format!(
-        "SET SESSION innodb_lock_wait_timeout = {locks}, lock_wait_timeout = {locks} /*M! , max_statement_time = {whole} */"
+        "{STRICT}, innodb_lock_wait_timeout = {locks}, lock_wait_timeout = {locks} /*M! , max_statement_time = {whole} */"
     )
 }
 

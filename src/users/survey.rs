@@ -153,8 +153,10 @@ impl Surveyor<'_> {
         let email = self.text_column(&layout.email, "READDRESS_USERS_EMAIL");
         let password = self.text_column(&layout.password, "READDRESS_USERS_PASSWORD");
         let active = layout.active.as_ref().and_then(|name| self.flag(name));
+        let mut widths: Vec<u32> = email.iter().filter_map(|column| column.width).collect();
         for name in &layout.also_set {
-            self.text_column(name, "READDRESS_USERS_ALSO_SET");
+            let column = self.text_column(name, "READDRESS_USERS_ALSO_SET");
+            widths.extend(column.and_then(|column| column.width));
         }
         let nonce = self.extra(&layout.nonce, "READDRESS_USERS_NONCE");
         // A window is opened and closed by links that the nonce makes single-use.
@@ -172,6 +174,7 @@ impl Surveyor<'_> {
             layout: layout.clone(),
             id,
             email_cast: email.cast,
+            longest_address: widths.into_iter().min(),
             address: address.key,
             address_partial: address.partial,
             unique: address.unique,

@@ -23,6 +23,8 @@ pub struct Table {
     pub(super) id: Id,
     /// What a text has to be cast to before it is compared with the address through an index.
     pub(super) email_cast: Option<Cast>,
+    /// The longest address that every column takes which an address is written to.
+    pub(super) longest_address: Option<u32>,
     pub(super) address: AddressKey,
     /// Whether the index on the address leaves out rows without one.
     pub(super) address_partial: bool,

@@ -159,3 +159,17 @@ async fn mails_that_nothing_depends_on_do_not_pile_up_behind_a_silent_server() {
     assert!((200..=257).contains(&mails), "{mails} mails");
     app.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_that_outlives_its_caller_is_sent_before_the_service_ends() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    let ann = app.person("ann@example.com").await;
+    let (_, cancel) = app.links_of_request(&ann).await;
+    let before = app.mails().len();
+    app.smtp.fault(Fault::Slow(Duration::from_secs(2)));
+    app.cancel(&cancel).await.ok(200);
+    assert_eq!(app.mails().len(), before, "it is on its way");
+    app.flow.finish().await;
+    assert_eq!(app.mails().len(), before + 1);
+    app.close().await;
+}

@@ -18,6 +18,7 @@ mod cancel;
 mod commands;
 mod confirm;
 mod delivery;
+mod fuzz;
 mod holds;
 mod host_tokens;
 mod inspect;

@@ -1,6 +1,7 @@
 //! How an application stores addresses: in mixed case, twice, in other columns too, under any
 //! collation; and accounts that are not active.
 
+use readdress::email_change::set_by_operator::SetByOperatorError;
 use readdress::finding::Finding;
 use readdress::users::Layout;
 
@@ -285,6 +286,48 @@ async fn columns_that_carry_the_address_too_change_with_it_and_others_do_not() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_a_column_would_not_take_whole_is_refused_before_any_mail() {
+    for engine in ENGINES {
+        let Some(database) = engine.database().await else {
+            continue;
+        };
+        let more = format!("{EXTRAS}, username varchar(20)");
+        make_people_with(&database, "integer", "varchar(254) UNIQUE", &more).await;
+        add(&database, "1", "ann@example.com").await;
+        let layout = Layout {
+            also_set: vec!["username".to_owned()],
+            ..people()
+        };
+        let app = TestApp::beside(database, &layout, Options::default()).await;
+        let ann = app.sign_in_as("ann@example.com", PASSWORD).await;
+        app.request(&ann.access, PASSWORD).await.ok(202);
+        let confirm = app.mail_to("ann@example.com").token("new-email");
+        let mails = app.mails().len();
+        let longer = "ann.smith@new.example";
+        let refused = app.confirm(&confirm, PASSWORD, longer).await;
+        refused.problem(422, "invalid_email");
+        let set = app.set_email("ann@example.com", longer).await;
+        assert!(matches!(set, Err(SetByOperatorError::TooLong)), "{set:?}");
+        assert_eq!(app.mails().len(), mails);
+        // As long as the column: the same link, and the change.
+        app.confirm(&confirm, PASSWORD, &longer[1..]).await.ok(202);
+        let activate = app.mail_to(&longer[1..]).token("email-activation");
+        app.activate(&activate).await.ok(200);
+        app.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mariadb_cuts_nothing_short_whatever_its_server_is_set_to() {
+    let Some(database) = Engine::MariaDb.database().await else {
+        return;
+    };
+    let mode = database.text("SELECT @@SESSION.sql_mode").await;
+    assert!(mode.expect("a mode").contains("STRICT_ALL_TABLES"));
+    database.close().await;
+}
+
 #[track_caller]
 fn grave(findings: &[Finding]) -> &Finding {
     let mut graves = findings.iter().filter(|finding| finding.grave);
@@ -405,7 +448,17 @@ async fn of_two_who_claim_one_address_at_once_one_gets_it_without_an_index_too()
                     .post(format!("{}/v1/email-change/activate", app.url))
                     .header("Content-Type", "application/json")
                     .body(serde_json::json!({ "token": links[index] }).to_string());
-                async move { request.send().await.expect("an answer").status().as_u16() }
+                async move {
+                    // Whom the database had no time for presses again.
+                    for _ in 0..3 {
+                        let again = request.try_clone().expect("a body in memory");
+                        let status = again.send().await.expect("an answer").status().as_u16();
+                        if status != 503 {
+                            return status;
+                        }
+                    }
+                    503
+                }
             })
             .await;
             let mut sorted = statuses.clone();
