@@ -374,3 +374,30 @@ fn owner(having: Vec<User>, asking: &UserId) -> Option<UserId> {
 fn is_unique_violation(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_written_into_the_log_as_it_is() {
+        let id = UserId("019aa2b4-0000-7000-8000-000000000001".to_owned());
+        assert_eq!(id.to_string(), id.as_str());
+    }
+
+    #[test]
+    fn an_owner_is_somebody_else_if_there_is_anybody_else() {
+        let rows = |ids: &[&str]| -> Vec<User> {
+            ids.iter()
+                .map(|id| User::for_tests(id, "ann@example.com", "x", None))
+                .collect()
+        };
+        let me = UserId("me".to_owned());
+        let found = |ids: &[&str]| owner(rows(ids), &me).map(|id| id.0);
+        assert_eq!(found(&[]), None);
+        assert_eq!(found(&["me"]).as_deref(), Some("me"));
+        assert_eq!(found(&["you"]).as_deref(), Some("you"));
+        assert_eq!(found(&["me", "you"]).as_deref(), Some("you"));
+        assert_eq!(found(&["you", "me"]).as_deref(), Some("you"));
+    }
+}
