@@ -58,17 +58,19 @@ fn the_documentation_lists_every_metric_with_its_meaning() {
     assert_eq!(table("docs/operations.md", &["metric", "meaning"]), known);
 }
 
+/// Of every metric that there is.
+fn names() -> BTreeSet<String> {
+    let metrics = Metrics::new(&Clock::System);
+    let described = metrics.described();
+    described.iter().map(|one| one.name.to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_that_is_exported_is_documented() {
     let deployment = Deployment::on_sqlite().await;
     let server = deployment.shell.start("serve").await;
     server.get("/readyz").await.ok(200);
-    let metrics = Metrics::new(&Clock::System);
-    let known: BTreeSet<_> = metrics
-        .described()
-        .iter()
-        .map(|one| one.name.to_owned())
-        .collect();
+    let known = names();
     // Once more, for the first scrape is counted when it is over.
     Scrape::of(&server).await;
     let exported: BTreeSet<_> = Scrape::of(&server).await.names().into_iter().collect();
@@ -78,12 +80,7 @@ async fn everything_that_is_exported_is_documented() {
 
 #[test]
 fn alerts_and_dashboard_ask_for_metrics_that_there_are() {
-    let metrics = Metrics::new(&Clock::System);
-    let known: BTreeSet<_> = metrics
-        .described()
-        .iter()
-        .map(|one| one.name.to_owned())
-        .collect();
+    let known = names();
     for file in [
         "deploy/prometheus/alerts.yml",
         "deploy/grafana/readdress.json",
