@@ -212,15 +212,20 @@ fn database_settings() -> Result<DatabaseSettings, Failure> {
 }
 
 /// The users table, once it has been looked at.
+/// Looks at the table and connects to serve at the same time: both wait for the database alone.
 async fn open_users(settings: &DatabaseSettings) -> Result<Users, Failure> {
+    let (table, serving) =
+        tokio::try_join!(fit_table(settings), connect(settings, Purpose::Serve))?;
+    Ok(Users::new(serving, table))
+}
+
+/// The table as it was found, if it can be used.
+async fn fit_table(settings: &DatabaseSettings) -> Result<users::Table, Failure> {
     let database = connect(settings, Purpose::Look).await?;
     let survey = survey(&database, settings).await?;
     let closed = database.close().await;
     closed.map_err(|error| Failure::Database(chain(&error)))?;
-    let Some(table) = survey.table else {
-        return Err(Failure::Table(survey.findings));
-    };
-    for advice in &survey.findings {
+    for advice in survey.findings.iter().filter(|_| survey.table.is_some()) {
         tracing::warn!(
             what = advice.what,
             why = advice.why,
@@ -228,7 +233,7 @@ async fn open_users(settings: &DatabaseSettings) -> Result<Users, Failure> {
             "about the users table"
         );
     }
-    Ok(Users::new(connect(settings, Purpose::Serve).await?, table))
+    survey.table.ok_or(Failure::Table(survey.findings))
 }
 
 async fn survey(

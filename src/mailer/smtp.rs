@@ -1,31 +1,28 @@
 //! SMTP: connections kept warm, few at once, one transaction a mail.
 //!
-//! The library's own pool hides at which command a server refused, and that decides everything: a
-//! refusal at RCPT may mean that the mailbox is gone, the same code elsewhere means that *we* are
-//! not welcome. So the transaction is spelt out here on the library's connections.
+//! The library's own pool hides at which command a server refused, and that decides everything. So
+//! the pool is here, and the [`transaction`] is spelt out on the library's connections.
 
 mod authorities;
 mod connect;
 mod reply;
 mod stream;
+mod transaction;
 mod url;
 
-use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lettre::Address;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::response::{Response, Severity};
 use tokio::sync::Semaphore;
 
 use super::DeliveryError;
 pub use authorities::{Authorities, AuthoritiesError};
 pub use connect::ConnectError;
-use connect::connect;
+use connect::{Connection, connect};
 pub use reply::Refusal;
+use transaction::{Refused, transact};
 pub use url::{SmtpUrl, SmtpUrlError, Tls};
 
 /// A connection that has been idle longer is not tried again: most servers have hung up by then.
@@ -38,17 +35,7 @@ pub struct Smtp {
     hello: ClientId,
     /// Connections in use; more would be refused by most servers, and queue in vain.
     turns: Semaphore,
-    idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
-}
-
-/// Where in the transaction it ended.
-enum Refused {
-    /// Before RCPT: a connection that had been idle may just have been stale.
-    AtOnce(Refusal),
-    /// At RCPT.
-    Recipient(Refusal),
-    /// Anywhere else.
-    Later(Refusal),
+    idle: Mutex<Vec<(Connection, Instant)>>,
 }
 
 impl Smtp {
@@ -92,59 +79,23 @@ impl Smtp {
     /// Connects and logs in, and no more.
     pub(super) async fn probe(&self) -> Result<(), ConnectError> {
         let mut connection = self.connect().await?;
-        let _ = connection.quit().await;
+        let _ = connection.smtp.quit().await;
         Ok(())
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, ConnectError> {
+    async fn connect(&self) -> Result<Connection, ConnectError> {
         connect(&self.url, &self.authorities, &self.hello).await
     }
 
-    fn take_idle(&self) -> Option<AsyncSmtpConnection> {
+    fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|(_, since)| since.elapsed() < LONGEST_IDLE);
         idle.pop().map(|(connection, _)| connection)
     }
 
-    fn keep(&self, connection: AsyncSmtpConnection) {
+    fn keep(&self, connection: Connection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push((connection, Instant::now()));
-    }
-}
-
-async fn transact(
-    connection: &mut AsyncSmtpConnection,
-    from: &Address,
-    to: &Address,
-    message: &[u8],
-) -> Result<(), Refused> {
-    let mail = Mail::new(Some(from.clone()), vec![]);
-    completed(say(connection, mail).await).map_err(Refused::AtOnce)?;
-    let rcpt = Rcpt::new(to.clone(), vec![]);
-    completed(say(connection, rcpt).await).map_err(Refused::Recipient)?;
-    expect(Severity::PositiveIntermediate, say(connection, Data).await).map_err(Refused::Later)?;
-    let sent = connection.message(message).await.map_err(Refusal::from);
-    completed(sent).map_err(Refused::Later)
-}
-
-async fn say(
-    connection: &mut AsyncSmtpConnection,
-    command: impl Display,
-) -> Result<Response, Refusal> {
-    connection.command(command).await.map_err(Refusal::from)
-}
-
-fn completed(said: Result<Response, Refusal>) -> Result<(), Refusal> {
-    expect(Severity::PositiveCompletion, said)
-}
-
-/// The library takes every 2yz and 3yz for a yes, whatever was asked.
-fn expect(severity: Severity, said: Result<Response, Refusal>) -> Result<(), Refusal> {
-    let response = said?;
-    if response.code().severity == severity {
-        Ok(())
-    } else {
-        Err(Refusal::unexpected(&response))
     }
 }
 

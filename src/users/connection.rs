@@ -182,7 +182,10 @@ pub async fn connect(
     Ok(db)
 }
 
-async fn open(options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+/// Lazily, and then asked: what `connect` itself opens is not back in the pool when it returns, so
+/// the first statement would open a second connection.
+async fn open(mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
+    options.connect_lazy(true);
     let db = Database::connect(options).await?;
     db.ping().await?;
     Ok(db)

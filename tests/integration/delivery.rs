@@ -24,6 +24,52 @@ async fn a_warm_connection_is_used_again() {
     app.close().await;
 }
 
+/// RFC 2920: what a refusal means must not depend on when the next command was said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_sent_commands_at_once_only_if_it_offers_that_and_understood_all_the_same() {
+    for offered in [true, false] {
+        let app = TestApp::on_sqlite(Options::default()).await;
+        if !offered {
+            app.smtp.one_by_one();
+        }
+        let ann = app.person("ann@example.com").await;
+        let confirm = app.confirm_link(&ann).await;
+        for (fault, status, code) in [
+            (
+                Fault::RefuseSender("550 5.1.1 you?"),
+                503,
+                "mail_unavailable",
+            ),
+            (
+                Fault::RefuseRecipient("550 5.1.1 gone"),
+                422,
+                "undeliverable",
+            ),
+            (
+                Fault::RefuseRecipient("450 4.7.1 later"),
+                503,
+                "mail_unavailable",
+            ),
+            (Fault::AnswerData("550 5.1.1 gone"), 503, "mail_unavailable"),
+            (
+                Fault::RefuseMessage("554 5.6.0 spam"),
+                503,
+                "mail_unavailable",
+            ),
+        ] {
+            let before = app.mails().len();
+            app.smtp.fault(fault);
+            let refused = app.confirm(&confirm, PASSWORD, "ann@new.example").await;
+            refused.problem(status, code);
+            assert_eq!(app.mails().len(), before, "a mail went out all the same");
+        }
+        app.smtp.fault(None);
+        app.change(&ann, "ann@new.example").await;
+        assert_eq!(app.smtp.pipelined() > 0, offered);
+        app.close().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_went_stale_is_replaced_without_a_word() {
     let app = TestApp::on_sqlite(Options::default()).await;

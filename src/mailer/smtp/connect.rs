@@ -7,6 +7,7 @@ use std::io;
 use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::Ehlo;
 use lettre::transport::smtp::extension::ClientId;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, CertificateError};
@@ -63,11 +64,18 @@ pub enum ConnectError {
 }
 
 /// A connection on which mails can be sent at once.
+pub(super) struct Connection {
+    pub(super) smtp: AsyncSmtpConnection,
+    /// Whether the server takes commands before the last one is answered (RFC 2920).
+    pub(super) pipelines: bool,
+}
+
+/// From nothing to such a connection.
 pub(super) async fn connect(
     url: &SmtpUrl,
     authorities: &Authorities,
     hello: &ClientId,
-) -> Result<AsyncSmtpConnection, ConnectError> {
+) -> Result<Connection, ConnectError> {
     let host = url.host();
     let stream = Stream::connect((host.as_str(), url.port))
         .await
@@ -84,8 +92,22 @@ pub(super) async fn connect(
         let parameters = authorities.parameters(&host)?;
         connection.starttls(parameters, hello).await?;
     }
+    let pipelines = offers_pipelining(&mut connection, hello).await?;
     log_in(url, &mut connection).await?;
-    Ok(connection)
+    Ok(Connection {
+        smtp: connection,
+        pipelines,
+    })
+}
+
+/// The library keeps no extension that it does not use itself, so the server is asked once more.
+async fn offers_pipelining(
+    connection: &mut AsyncSmtpConnection,
+    hello: &ClientId,
+) -> Result<bool, ConnectError> {
+    let offered = connection.command(Ehlo::new(hello.clone())).await?;
+    let mut keywords = offered.message().skip(1);
+    Ok(keywords.any(|keyword| keyword.trim().eq_ignore_ascii_case("PIPELINING")))
 }
 
 /// Whether STARTTLS is to be said on this connection.

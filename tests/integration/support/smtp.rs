@@ -97,6 +97,10 @@ struct State {
     connections: usize,
     logins: usize,
     greylisted: HashSet<String>,
+    /// Does not offer PIPELINING.
+    one_by_one: bool,
+    /// Mails whose recipient was there before their sender was answered.
+    pipelined: usize,
     /// What EHLO is answered with, beside what is always there.
     offers: Vec<&'static str>,
     /// Accepts connections and talks on them, until it is dropped.
@@ -148,6 +152,16 @@ impl SmtpSink {
             }
         });
         self.lock().listening = Some(AbortOnDropHandle::new(listening));
+    }
+
+    /// From now on each command is said after the last one was answered.
+    pub fn one_by_one(&self) {
+        self.lock().one_by_one = true;
+    }
+
+    /// How many mails came without waiting for each answer.
+    pub fn pipelined(&self) -> usize {
+        self.lock().pipelined
     }
 
     /// From now on EHLO says this too.
@@ -248,6 +262,9 @@ impl SmtpSink {
                 return None;
             }
             let command = line.trim_end().to_owned();
+            if command.starts_with("MAIL") && stream.buffer().starts_with(b"RCPT") {
+                self.lock().pipelined += 1;
+            }
             let mut fault = self.lock().fault.clone();
             if let Some(Fault::Weather(_)) = fault {
                 if command.starts_with("MAIL") {
@@ -268,6 +285,9 @@ impl SmtpSink {
                 "EHLO" => {
                     let more = self.lock().offers.clone();
                     let mut offers = "250-sink\r\n".to_owned();
+                    if !self.lock().one_by_one {
+                        offers.push_str("250-PIPELINING\r\n");
+                    }
                     for line in &more {
                         offers.extend(["250-", line, "\r\n"]);
                     }
@@ -321,6 +341,8 @@ impl SmtpSink {
                         say(&mut stream, "250 2.1.5 ok").await?;
                     }
                 },
+                // RFC 5321, section 3.3: no valid recipients.
+                "DATA" if to.is_empty() => say(&mut stream, "554 5.5.1 for whom?").await?,
                 "DATA" => {
                     if let Some(Fault::AnswerData(reply)) = fault {
                         say(&mut stream, reply).await?;
@@ -381,7 +403,9 @@ async fn message(stream: &mut Stream) -> Option<String> {
     let mut raw = String::new();
     loop {
         let mut line = String::new();
-        stream.read_line(&mut line).await.ok()?;
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
         if line == ".\r\n" {
             return Some(raw);
         }
