@@ -19,7 +19,7 @@ test: test-service test-traces test-client test-browser test-contract test-djang
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-proxies && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace
 
 test-traces: ## Test traces over OTLP, in a build of their own
@@ -28,7 +28,7 @@ test-traces: ## Test traces over OTLP, in a build of their own
 
 test-holds: ## Of those, abuse, faults, crashes and races alone (make soak: in full volume)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-proxies && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --test integration -- holds::
 
 test-client: ## Test the TypeScript client and the pages

@@ -8,7 +8,9 @@
 //! transaction mode, stick to whichever server connection happened to run it; `SET LOCAL` needs a
 //! transaction, and with it two more round trips a statement. A pooler that knows no such startup
 //! parameter refuses it or drops it: then the role has to carry the setting, and whether it does is
-//! asked before anything is served. MariaDB and MySQL are told by a `SET` on each new connection;
+//! asked before anything is served. Statements are prepared under names that a driver counts up for
+//! each connection, so a pooler that does not keep them apart is refused too: what one service
+//! prepared would be carried out for another. MariaDB and MySQL are told by a `SET` on each new connection;
 //! SQLite's only wait is for its lock.
 
 use std::time::Duration;
@@ -39,6 +41,10 @@ const RESTED: Duration = Duration::from_secs(1);
 /// "protocol violation" (postgresql.org/docs/current/errcodes-appendix.html): what a pooler says to
 /// startup parameters that it does not pass on.
 const UNKNOWN_STARTUP_PARAMETER: &str = "08P01";
+
+/// "duplicate prepared statement" and "invalid SQL statement name" (the same page): a server connection
+/// holds what another client prepared, or has lost what we did.
+const NOT_OURS: [&str; 2] = ["42P05", "26000"];
 
 /// "invalid authorization specification", "invalid password", "invalid catalog name" and
 /// "insufficient privilege" (the same page).
@@ -111,6 +117,11 @@ pub enum ConnectError {
         ms = STATEMENT.as_millis()
     )]
     Unlimited(String),
+    /// What stands between us and the database hands prepared statements from one client to another.
+    #[error(
+        "prepared statements are not kept apart by the pooler: PgBouncer does from 1.21 on, with max_prepared_statements above 0; any other way, give the service a pool in session mode"
+    )]
+    Mixed,
     /// User or password is wrong, or the server's rules keep this user or machine out.
     #[error("the database does not let us in: user, password or its own rules")]
     NotLetIn,
@@ -248,8 +259,13 @@ async fn ask<T: TryGetableMany>(
     sql: &str,
 ) -> Result<Option<T>, ConnectError> {
     let question = Statement::from_string(db.get_database_backend(), sql);
-    let row = db.query_one_raw(question).await;
-    let row = row.map_err(ConnectError::Refused)?;
+    let row = db.query_one_raw(question).await.map_err(|error| {
+        // Certain by the second connection: it prepares under the name that the first one took.
+        match code_of(&error) {
+            Some(code) if NOT_OURS.contains(&code.as_str()) => ConnectError::Mixed,
+            _ => ConnectError::Refused(error),
+        }
+    })?;
     let read = row.map(|row| T::try_get_many_by_index(&row).map_err(DbErr::from));
     read.transpose().map_err(ConnectError::Refused)
 }
