@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak fuzz mutants coverage lint format openapi picture release release-test bench clean
+.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak fuzz mutants coverage lint format openapi picture release release-test bench scale clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -103,6 +103,10 @@ release-test: ## Build a release twice, in two folders, and compare the bytes (t
 
 bench: ## Measure what a change costs (builds with optimisations first: some minutes)
 	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench parts -- --noplot && $(CARGO) bench --locked --bench flow
+
+scale: ## Measure replicas, a pooler and tables of ten million rows (some 15 minutes, 8 GB)
+	@scripts/needs cargo
+	@scripts/scale
 
 clean: ## Remove what was built, and the data of `make run`
 	$(CARGO) clean

@@ -23,7 +23,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
     Statement, TryGetableMany,
 };
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection, Executor};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Url;
@@ -186,7 +186,13 @@ pub async fn connect(
         Err(error) => return Err(explain(error, &parsed).await),
     };
     match db.get_database_backend() {
-        DbBackend::Postgres => assert_postgres(&db, limited).await?,
+        DbBackend::Postgres => {
+            assert_postgres(&db, limited).await?;
+            // Every command looks before it does anything else.
+            if !limited {
+                assert_kept_apart(&db).await?;
+            }
+        }
         DbBackend::MySql => assert_mysql(&db).await?,
         _ => {}
     }
@@ -247,6 +253,26 @@ async fn assert_postgres(db: &DatabaseConnection, limited: bool) -> Result<(), C
     Ok(())
 }
 
+/// Asks whether a second connection may prepare its first statement, under the name that the first
+/// connection's has.
+async fn assert_kept_apart(db: &DatabaseConnection) -> Result<(), ConnectError> {
+    let options = db.get_postgres_connection_pool().connect_options();
+    let prepare = async {
+        let mut second = options.connect().await?;
+        second.execute(sqlx::query("SELECT 1")).await?;
+        second.close().await
+    };
+    match timeout(ACQUIRE, prepare).await {
+        Ok(Err(sqlx::Error::Database(said)))
+            if said.code().is_some_and(|code| NOT_OURS.contains(&&*code)) =>
+        {
+            Err(ConnectError::Mixed)
+        }
+        // Nothing is mixed by a pooler in session mode that has no second one to give.
+        _ => Ok(()),
+    }
+}
+
 async fn assert_mysql(db: &DatabaseConnection) -> Result<(), ConnectError> {
     match ask::<(i64,)>(db, "SELECT CAST(@@GLOBAL.read_only AS SIGNED)").await? {
         Some((0,)) | None => Ok(()),
@@ -259,12 +285,10 @@ async fn ask<T: TryGetableMany>(
     sql: &str,
 ) -> Result<Option<T>, ConnectError> {
     let question = Statement::from_string(db.get_database_backend(), sql);
-    let row = db.query_one_raw(question).await.map_err(|error| {
-        // Certain by the second connection: it prepares under the name that the first one took.
-        match code_of(&error) {
-            Some(code) if NOT_OURS.contains(&code.as_str()) => ConnectError::Mixed,
-            _ => ConnectError::Refused(error),
-        }
+    let row = db.query_one_raw(question).await;
+    let row = row.map_err(|error| match code_of(&error) {
+        Some(code) if NOT_OURS.contains(&code.as_str()) => ConnectError::Mixed,
+        _ => ConnectError::Refused(error),
     })?;
     let read = row.map(|row| T::try_get_many_by_index(&row).map_err(DbErr::from));
     read.transpose().map_err(ConnectError::Refused)
