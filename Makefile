@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak fuzz mutants coverage lint format openapi picture release release-test bench clean
+.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak fuzz mutants coverage lint format openapi picture release release-test bench scale clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -19,7 +19,7 @@ test: test-service test-traces test-client test-browser test-contract test-djang
 
 test-service: ## Test the service; on each database that is there (TEST_POSTGRES_URL, or one on this machine)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-proxies && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --workspace
 
 test-traces: ## Test traces over OTLP, in a build of their own
@@ -28,7 +28,7 @@ test-traces: ## Test traces over OTLP, in a build of their own
 
 test-holds: ## Of those, abuse, faults, crashes and races alone (make soak: in full volume)
 	@scripts/needs cargo
-	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-haproxy && \
+	@postgres=$$(scripts/test-postgres) && mysql=$$(scripts/test-mysql) && scripts/test-proxies && \
 	  export TEST_POSTGRES_URL=$$postgres TEST_MYSQL_URL=$$mysql && set -x && $(CARGO) test --locked --test integration -- holds::
 
 test-client: ## Test the TypeScript client and the pages
@@ -103,6 +103,10 @@ release-test: ## Build a release twice, in two folders, and compare the bytes (t
 
 bench: ## Measure what a change costs (builds with optimisations first: some minutes)
 	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url && set -x && $(CARGO) bench --locked --bench parts -- --noplot && $(CARGO) bench --locked --bench flow
+
+scale: ## Measure replicas, a pooler and tables of ten million rows (some 15 minutes, 8 GB)
+	@scripts/needs cargo
+	@scripts/scale
 
 clean: ## Remove what was built, and the data of `make run`
 	$(CARGO) clean

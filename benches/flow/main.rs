@@ -77,14 +77,14 @@ async fn run(database: &str, database_url: &str) {
     prepare(database_url, EMAIL);
     let mut starts = Vec::new();
     for _ in 0..STARTS {
-        let service = Service::start(database_url, &sink.url()).await;
+        let service = Service::start(database_url, &sink.url(), &[]).await;
         starts.push(service.started_in.as_secs_f64() * 1e3);
     }
     println!(
         "start to first answer {:>8.0} ms p50 of {STARTS}",
         at(&mut starts, 50)
     );
-    let service = Service::start(database_url, &sink.url()).await;
+    let service = Service::start(database_url, &sink.url(), &[]).await;
     let (idle, _) = service.memory_mib();
     println!("memory, idle          {idle:>8.1} MiB");
     flows(&service, &sink).await;

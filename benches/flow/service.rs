@@ -50,8 +50,8 @@ pub fn prepare(database_url: &str, email: &str) {
 }
 
 impl Service {
-    /// Starts it, and waits for its first answer.
-    pub async fn start(database_url: &str, smtp_url: &str) -> Self {
+    /// Starts it, and waits for its first answer. `more` is set besides, or instead.
+    pub async fn start(database_url: &str, smtp_url: &str, more: &[(&str, &str)]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .and_then(|socket| socket.local_addr())
             .expect("a port")
@@ -71,7 +71,8 @@ impl Service {
             .envs(
                 ["PASSWORDS", "RECIPIENT", "RECIPIENT_ALL", "CLIENT"]
                     .map(|name| (format!("READDRESS_LIMIT_{name}"), "off")),
-            );
+            )
+            .envs(more.iter().copied());
         let began = Instant::now();
         let process = serve.spawn().expect("runs");
         let (url, http) = (format!("http://{listen}"), reqwest::Client::new());

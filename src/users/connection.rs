@@ -8,7 +8,9 @@
 //! transaction mode, stick to whichever server connection happened to run it; `SET LOCAL` needs a
 //! transaction, and with it two more round trips a statement. A pooler that knows no such startup
 //! parameter refuses it or drops it: then the role has to carry the setting, and whether it does is
-//! asked before anything is served. MariaDB and MySQL are told by a `SET` on each new connection;
+//! asked before anything is served. Statements are prepared under names that a driver counts up for
+//! each connection, so a pooler that does not keep them apart is refused too: what one service
+//! prepared would be carried out for another. MariaDB and MySQL are told by a `SET` on each new connection;
 //! SQLite's only wait is for its lock.
 
 use std::time::Duration;
@@ -21,7 +23,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr,
     Statement, TryGetableMany,
 };
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection, Executor};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Url;
@@ -39,6 +41,10 @@ const RESTED: Duration = Duration::from_secs(1);
 /// "protocol violation" (postgresql.org/docs/current/errcodes-appendix.html): what a pooler says to
 /// startup parameters that it does not pass on.
 const UNKNOWN_STARTUP_PARAMETER: &str = "08P01";
+
+/// "duplicate prepared statement" and "invalid SQL statement name" (the same page): a server connection
+/// holds what another client prepared, or has lost what we did.
+const NOT_OURS: [&str; 2] = ["42P05", "26000"];
 
 /// "invalid authorization specification", "invalid password", "invalid catalog name" and
 /// "insufficient privilege" (the same page).
@@ -111,6 +117,11 @@ pub enum ConnectError {
         ms = STATEMENT.as_millis()
     )]
     Unlimited(String),
+    /// What stands between us and the database hands prepared statements from one client to another.
+    #[error(
+        "prepared statements are not kept apart by the pooler: PgBouncer does from 1.21 on, with max_prepared_statements above 0; any other way, give the service a pool in session mode"
+    )]
+    Mixed,
     /// User or password is wrong, or the server's rules keep this user or machine out.
     #[error("the database does not let us in: user, password or its own rules")]
     NotLetIn,
@@ -175,7 +186,13 @@ pub async fn connect(
         Err(error) => return Err(explain(error, &parsed).await),
     };
     match db.get_database_backend() {
-        DbBackend::Postgres => assert_postgres(&db, limited).await?,
+        DbBackend::Postgres => {
+            assert_postgres(&db, limited).await?;
+            // Every command looks before it does anything else.
+            if !limited {
+                assert_kept_apart(&db).await?;
+            }
+        }
         DbBackend::MySql => assert_mysql(&db).await?,
         _ => {}
     }
@@ -239,6 +256,26 @@ async fn assert_postgres(db: &DatabaseConnection, limited: bool) -> Result<(), C
     Ok(())
 }
 
+/// Asks whether a second connection may prepare its first statement, under the name that the first
+/// connection's has.
+async fn assert_kept_apart(db: &DatabaseConnection) -> Result<(), ConnectError> {
+    let options = db.get_postgres_connection_pool().connect_options();
+    let prepare = async {
+        let mut second = options.connect().await?;
+        second.execute(sqlx::query("SELECT 1")).await?;
+        second.close().await
+    };
+    match timeout(ACQUIRE, prepare).await {
+        Ok(Err(sqlx::Error::Database(said)))
+            if said.code().is_some_and(|code| NOT_OURS.contains(&&*code)) =>
+        {
+            Err(ConnectError::Mixed)
+        }
+        // Nothing is mixed by a pooler in session mode that has no second one to give.
+        _ => Ok(()),
+    }
+}
+
 async fn assert_mysql(db: &DatabaseConnection) -> Result<(), ConnectError> {
     match ask::<(i64,)>(db, "SELECT CAST(@@GLOBAL.read_only AS SIGNED)").await? {
         Some((0,)) | None => Ok(()),
@@ -252,7 +289,10 @@ async fn ask<T: TryGetableMany>(
 ) -> Result<Option<T>, ConnectError> {
     let question = Statement::from_string(db.get_database_backend(), sql);
     let row = db.query_one_raw(question).await;
-    let row = row.map_err(ConnectError::Refused)?;
+    let row = row.map_err(|error| match code_of(&error) {
+        Some(code) if NOT_OURS.contains(&code.as_str()) => ConnectError::Mixed,
+        _ => ConnectError::Refused(error),
+    })?;
     let read = row.map(|row| T::try_get_many_by_index(&row).map_err(DbErr::from));
     read.transpose().map_err(ConnectError::Refused)
 }

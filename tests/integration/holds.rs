@@ -18,6 +18,7 @@ mod links;
 mod mail_faults;
 mod model;
 pub mod pipe;
+mod poolers;
 mod races;
 mod releases;
 mod replicas;

@@ -3,6 +3,7 @@
 mod addresses;
 mod ids;
 mod missing_columns;
+mod plans;
 mod presets;
 mod set_by_operator;
 

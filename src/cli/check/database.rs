@@ -96,6 +96,10 @@ fn unreachable(error: &ConnectError, settings: &DatabaseSettings) -> Finding {
                 ),
             );
         }
+        ConnectError::Mixed => (
+            "a statement that another client prepared could be carried out in place of ours",
+            "in pgbouncer.ini (1.21 or later): max_prepared_statements = 200; or pool_mode = session for this database",
+        ),
         ConnectError::NotLetIn => (
             WHY,
             "check user and password in READDRESS_DATABASE_URL (reserved characters are percent-encoded), and the server's rules (PostgreSQL: pg_hba.conf)",

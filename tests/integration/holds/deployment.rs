@@ -29,7 +29,11 @@ impl Deployment {
     }
 
     pub async fn on(engine: Engine) -> Option<Self> {
-        let database = engine.database().await?;
+        Some(Self::within(engine.database().await?).await)
+    }
+
+    /// With a table of its own in that database.
+    pub async fn within(database: TestDatabase) -> Self {
         readdress_migrations::up(&database.pool)
             .await
             .expect("migrates");
@@ -52,12 +56,12 @@ impl Deployment {
         ] {
             shell.set(name, value);
         }
-        Some(Self {
+        Self {
             shell,
             sink,
             database,
             users,
-        })
+        }
     }
 
     pub async fn close(self) {

@@ -1,17 +1,10 @@
 //! A rollout: three processes behind a proxy are replaced, one after the other, and nobody notices.
-//!
-//! The proxy is `HAProxy` as operators set it up: a connection a request, and another server is tried
-//! only if the first could not be connected to. What was sent to a server is never sent again, so
-//! a server that drops a connection it was given is noticed.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::deployment::{Deployment, request, sign_in};
@@ -20,6 +13,7 @@ use super::volume::{figure, seeded, volume};
 use crate::support::app::PASSWORD;
 use crate::support::database::Engine;
 use crate::support::process::Running;
+use crate::support::proxy::{Proxy, installed};
 
 const REPLICAS: usize = 3;
 /// Clients that send one request after the other.
@@ -97,7 +91,7 @@ struct Rollout {
 
 impl Rollout {
     async fn start() -> Option<Self> {
-        let binary = haproxy()?;
+        installed("haproxy")?;
         let mut deployment = Deployment::on(Engine::Postgres).await?;
         deployment.add(ANN, &mut seeded()).await;
         let mut replicas = Vec::new();
@@ -109,7 +103,7 @@ impl Rollout {
         request(&replicas[0], &access).await.ok(202);
         let link = deployment.link("new-email", ANN).expect("a link");
         let addresses: Vec<&str> = replicas.iter().map(Running::address).collect();
-        let proxy = Proxy::start(&binary, &addresses).await;
+        let proxy = Proxy::start(&addresses).await?;
         Some(Self {
             deployment,
             replicas,
@@ -194,74 +188,5 @@ async fn ask(url: &str, request: &str) -> Result<(), String> {
         Some(answer) if answer.status < 500 => Ok(()),
         Some(answer) => Err(format!("{what}: {} {}", answer.status, answer.body)),
         None => Err(format!("{what}: no answer")),
-    }
-}
-
-/// `HAProxy`, where it is installed; CI has it.
-fn haproxy() -> Option<PathBuf> {
-    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
-    let found = std::env::split_paths(&path)
-        .map(|folder| folder.join("haproxy"))
-        .find(|file| file.is_file());
-    if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CI needs HAProxy");
-        eprintln!("left out: HAProxy is not installed here");
-    }
-    found
-}
-
-struct Proxy {
-    process: Child,
-    url: String,
-    _folder: TempDir,
-}
-
-impl Proxy {
-    async fn start(binary: &PathBuf, servers: &[&str]) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a port")
-            .port();
-        let mut configuration = format!(
-            "global\n  maxconn 1000\n\
-             defaults\n  mode http\n  option httpclose\n  option redispatch 1\n  retries 6\n  retry-on conn-failure\n  \
-             timeout connect 2s\n  timeout client 20s\n  timeout server 20s\n  timeout queue 5s\n\
-             listen readdress\n  bind 127.0.0.1:{port}\n  balance roundrobin\n"
-        );
-        for (number, address) in servers.iter().enumerate() {
-            let server = ["  server replica", &number.to_string(), " ", address];
-            configuration.extend(server);
-            configuration += " check inter 100ms fall 1 rise 1\n";
-        }
-        let file = folder.path().join("haproxy.cfg");
-        std::fs::write(&file, configuration).expect("written");
-        let process = Command::new(binary)
-            .arg("-f")
-            .arg(&file)
-            .arg("-db")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("HAProxy starts");
-        let url = format!("http://127.0.0.1:{port}");
-        for _ in 0..200 {
-            if Pipe::try_open(&url).await.is_ok() {
-                break;
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
-        Self {
-            process,
-            url,
-            _folder: folder,
-        }
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

@@ -3,10 +3,14 @@
 //! Made with `initdb` from the binaries that are installed, and run as `nobody` where the tests run
 //! as root, which PostgreSQL refuses to.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+
+/// Who owns nothing, wherever there are users.
+const NOBODY: u32 = 65_534;
 
 pub struct Cluster {
     binaries: PathBuf,
@@ -74,7 +78,7 @@ impl Cluster {
         let folder = TempDir::new().expect("a folder");
         if is_root() {
             let chown = Command::new("chown")
-                .arg("nobody")
+                .arg(NOBODY.to_string())
                 .arg(folder.path())
                 .status();
             assert!(chown.expect("chown").success());
@@ -117,20 +121,18 @@ impl Cluster {
         self.run("pg_ctl", &["stop", "--mode=immediate", "--wait"]);
     }
 
+    /// Everything that it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).expect("a log")
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
     fn run(&self, program: &str, arguments: &[&str]) {
         let program = self.binaries.join(program);
-        let mut command = if is_root() {
-            let mut command = Command::new("runuser");
-            command.args(["-u", "nobody", "--"]).arg(&program);
-            command
-        } else {
-            Command::new(&program)
-        };
-        let status = command
+        let status = as_nobody(&program)
             .arg("--pgdata")
             .arg(self.data())
             .args(arguments)
@@ -152,6 +154,15 @@ impl Drop for Cluster {
             self.kill();
         }
     }
+}
+
+/// A program that refuses to run as root; not through another one, so that a signal reaches it.
+pub fn as_nobody(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
 }
 
 fn is_root() -> bool {

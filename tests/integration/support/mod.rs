@@ -6,9 +6,12 @@ pub mod certificates;
 pub mod cluster;
 pub mod contract;
 pub mod database;
+pub mod driver;
 pub mod forge;
 pub mod key_server;
+pub mod pooler;
 pub mod process;
+pub mod proxy;
 pub mod smtp;
 
 pub use answer::Answer;

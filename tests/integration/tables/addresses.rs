@@ -24,7 +24,7 @@ fn exact(engine: Engine) -> &'static str {
 }
 
 /// The ways in which an application makes the folded address unique: the column, and a statement.
-fn folded(engine: Engine) -> Vec<(&'static str, &'static str)> {
+pub(super) fn folded(engine: Engine) -> Vec<(&'static str, &'static str)> {
     match engine {
         Engine::Sqlite => vec![
             ("text COLLATE NOCASE UNIQUE", ""),
@@ -114,7 +114,7 @@ async fn addresses_in_mixed_case_are_compared_folded_and_mailed_as_stored() {
 }
 
 /// What a column's type needs to be there first; each in the schema of the test.
-async fn prepared(database: &TestDatabase, column: &str) -> String {
+pub(super) async fn prepared(database: &TestDatabase, column: &str) -> String {
     if column.contains("blind_of_test") {
         database
             .execute("CREATE COLLATION blind_of_test (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
