@@ -7,6 +7,7 @@ scripts/image-test calls it with the list (CycloneDX) that syft read from the im
 import json
 import re
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -17,24 +18,22 @@ BASE = {"libc6", "libgcc-s1"}
 
 
 def main(file):
-    kinds = {"cargo": {}, "npm": {}, "deb": {}}
+    kinds = defaultdict(lambda: defaultdict(set))
     for component in json.loads(Path(file).read_text(encoding="utf-8"))["components"]:
         kind = component.get("purl", "").removeprefix("pkg:").split("/")[0]
-        name = "/".join(filter(None, [component.get("group"), component["name"]]))
-        kinds.setdefault(kind, {}).setdefault(name, set()).add(component["version"])
+        kinds[kind][component["name"]].add(component.get("version"))
     for kind, names in {"cargo": CRATES, "npm": PAGES, "deb": BASE}.items():
         missing = names - kinds[kind].keys()
         assert not missing, f"not in the list, of {kind}: {', '.join(sorted(missing))}"
 
-    locked = {}
-    for name, version in re.findall(r'name = "(.+)"\nversion = "(.+)"', (ROOT / "Cargo.lock").read_text(encoding="utf-8")):
-        locked.setdefault(name, set()).add(version)
-    for name, versions in kinds["cargo"].items():
-        assert versions <= locked.get(name, set()), f"{name} {versions} is not in Cargo.lock"
+    lock = (ROOT / "Cargo.lock").read_text(encoding="utf-8")
+    locked = set(re.findall(r'name = "(.+)"\nversion = "(.+)"', lock))
+    listed = {(name, version) for name, versions in kinds["cargo"].items() for version in versions}
+    assert listed <= locked, f"not in Cargo.lock: {listed - locked}"
     # Tools of tests and builds stay out.
     assert "criterion" not in kinds["cargo"] and "vite" not in kinds["npm"]
-    counts = {kind: len(names) for kind, names in kinds.items()}
-    print(f"The image tells what is inside: {counts['cargo']} crates, {counts['npm']} npm and {counts['deb']} Debian packages.")
+    crates, npm, debian = (len(kinds[kind]) for kind in ["cargo", "npm", "deb"])
+    print(f"The image tells what is inside: {crates} crates, {npm} npm and {debian} Debian packages.")
 
 
 if __name__ == "__main__":
