@@ -4,6 +4,8 @@
 ARG NODE_IMAGE=docker.io/library/node:20-bookworm-slim
 ARG BUILD_IMAGE=docker.io/library/rust:1.95.0-bookworm
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12
+# Also that of scripts/release.
+ARG CARGO_AUDITABLE=0.7.7
 
 FROM ${NODE_IMAGE} AS pages
 WORKDIR /build
@@ -11,12 +13,17 @@ COPY openapi openapi
 COPY clients/typescript clients/typescript
 COPY web web
 COPY scripts/build-web scripts/build-web
-# CI=true: without pages there is no image.
-RUN CI=true scripts/build-web
+# CI=true: without pages there is no image. Bundled, they no longer tell what they are made of: the list does.
+RUN CI=true scripts/build-web \
+    && npm --prefix web run --silent sbom > /pages.cdx.json
 
 # The build image brings the version that rust-toolchain.toml pins. That file stays outside: it also
 # asks for clippy and rustfmt, which the build does not need and would have to download.
 FROM ${BUILD_IMAGE} AS service
+ARG CARGO_AUDITABLE
+# Writes the list of crates into the binary, where scanners of images look for it.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    cargo install --locked --version ${CARGO_AUDITABLE} cargo-auditable
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 # Named in the manifest, though not built here.
@@ -27,7 +34,7 @@ COPY src src
 # The caches are gone after this step, so the binary is copied out of them in the same one.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo build --profile dist --locked --bin readdress \
+    cargo auditable build --profile dist --locked --bin readdress \
     && cp target/dist/readdress /readdress
 
 # TLS roots are in the binary, SQLite too: libc and libgcc are all it needs.
@@ -45,6 +52,7 @@ LABEL org.opencontainers.image.title="readdress" \
       org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 COPY --from=service /readdress /usr/local/bin/readdress
 COPY --from=pages /build/web/dist /usr/local/share/readdress/web
+COPY --from=pages /pages.cdx.json /usr/local/share/readdress/pages.cdx.json
 # A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 ENV READDRESS_LISTEN=0.0.0.0:8080 \

@@ -28,7 +28,9 @@ async fn a_change_is_seen_step_by_step() {
     let deployment = deployed().await;
     let server = deployment.shell.start("serve").await;
     let before = Scrape::of(&server).await;
-    before.assert(&[(r#"readdress_build_info{version="0.1.0"}"#, 1)]);
+    let version = env!("CARGO_PKG_VERSION");
+    let build = format!(r#"readdress_build_info{{version="{version}"}}"#);
+    before.assert(&[(&build, 1)]);
     for step in [
         "request", "confirm", "activate", "cancel", "undo", "sign_in",
     ] {
