@@ -122,6 +122,7 @@ impl Cluster {
     }
 
     /// Everything that it has logged.
+    #[allow(dead_code, reason = "the bench looks for plans there")]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).expect("a log")
     }

@@ -4,7 +4,7 @@
 //! PostgreSQL sends the plans that it followed along with its answers, in a cluster that is set up to;
 //! SQLite is asked for the plan of each statement that was sent; MariaDB counts the rows it read.
 
-use readdress::users::{Database, Layout, Owner, Users};
+use readdress::users::{Database, Layout, Owner, Purpose, Users};
 use sea_orm::ConnectionTrait;
 
 use super::addresses::{folded, prepared};
@@ -192,17 +192,21 @@ async fn fill(database: &TestDatabase, is_ours: bool) {
         let table = super::quote(engine, "People");
         (table, "person, mail, secret, email_change_nonce", row)
     };
+    // Without the limit of a statement: these are for many rows.
+    let filler = database::connect(&database.url, 1, Purpose::Look).await;
+    let filler = filler.expect("it answers");
     let digits = (0..10).map(|digit| format!("SELECT {digit} AS d"));
     let digits = digits.collect::<Vec<_>>().join(" UNION ALL ");
-    let filled = database
-        .execute(&format!(
+    let filled = filler
+        .execute_unprepared(&format!(
             "INSERT INTO {table} ({columns}) WITH digits AS ({digits}), numbers AS (\
              SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n \
              FROM digits a, digits b, digits c, digits e, digits f WHERE f.d < 2) \
              SELECT {row} FROM numbers"
         ))
-        .await;
-    assert_eq!(i64::try_from(filled), Ok(ROWS));
+        .await
+        .expect("many rows");
+    assert_eq!(i64::try_from(filled.rows_affected()), Ok(ROWS));
     if !is_ours {
         add(database, "1", "Ann@Example.com").await;
         add(database, "2", "Bob.Lee@Example.com").await;
@@ -211,7 +215,9 @@ async fn fill(database: &TestDatabase, is_ours: bool) {
         Engine::MariaDb => format!("ANALYZE TABLE {table}"),
         Engine::Sqlite | Engine::Postgres => format!("ANALYZE {table}"),
     };
-    database.execute(&analyze).await;
+    let analyzed = filler.execute_unprepared(&analyze).await;
+    analyzed.expect("statistics");
+    filler.close().await.expect("closes");
 }
 
 /// Every step, and every way that it ends in the table.
