@@ -214,9 +214,12 @@ fn database_settings() -> Result<DatabaseSettings, Failure> {
 /// The users table, once it has been looked at.
 /// Looks at the table and connects to serve at the same time: both wait for the database alone.
 async fn open_users(settings: &DatabaseSettings) -> Result<Users, Failure> {
-    let (table, serving) =
-        tokio::try_join!(fit_table(settings), connect(settings, Purpose::Serve))?;
-    Ok(Users::new(serving, table))
+    let (table, serving) = tokio::join!(
+        Box::pin(fit_table(settings)),
+        Box::pin(connect(settings, Purpose::Serve))
+    );
+    let table = table?;
+    Ok(Users::new(serving?, table))
 }
 
 /// The table as it was found, if it can be used.
@@ -258,7 +261,12 @@ async fn connect(settings: &DatabaseSettings, purpose: Purpose) -> Result<Databa
 
 fn connection_options(settings: &DatabaseSettings, purpose: Purpose) -> ConnectionOptions {
     ConnectionOptions {
-        max_connections: settings.connections,
+        // Who looks asks one thing after the other; a pool would open another connection for the
+        // second question, while the first is on its way back.
+        max_connections: match purpose {
+            Purpose::Look => 1,
+            Purpose::Serve | Purpose::Migrate => settings.connections,
+        },
         owner: settings.layout.owner,
         purpose,
     }

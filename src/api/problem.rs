@@ -12,8 +12,9 @@ use std::time::Duration;
 use poem::Response;
 use poem::error::ResponseError;
 use poem::http::{HeaderValue, StatusCode, header};
-use poem_openapi::types::{ParseFromParameter, ToJSON};
+use poem_openapi::types::ParseFromParameter;
 use poem_openapi::{Enum, Object};
+use serde::Serialize;
 
 pub(crate) use failure::{Failure, responses};
 
@@ -25,8 +26,9 @@ const RETRY: Duration = Duration::from_secs(2);
 const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What went wrong: a closed set, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Code {
     /// Not JSON, duplicate keys, NUL, or a missing, unknown or ill-typed field.
     MalformedRequest,
@@ -192,7 +194,7 @@ impl Code {
 }
 
 /// A field that was refused.
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 pub struct FieldError {
     /// Where it stands in the body (RFC 6901).
     pointer: String,
@@ -201,7 +203,7 @@ pub struct FieldError {
 }
 
 /// What is sent when something went wrong (RFC 9457).
-#[derive(Clone, Debug, Object)]
+#[derive(Clone, Debug, Object, Serialize)]
 #[oai(rename = "Problem", skip_serializing_if_is_none)]
 pub struct ProblemDocument {
     /// Names the code as a URN.
@@ -217,7 +219,12 @@ pub struct ProblemDocument {
     /// To be quoted to the operators, who find it in the log.
     request_id: String,
     /// The fields that were refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<FieldError>>,
+    /// Of readiness alone.
+    #[oai(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checks: Option<Box<serde_json::Value>>,
 }
 
 /// What went wrong, before it is known in which request.
@@ -304,9 +311,8 @@ impl Problem {
         }
     }
 
-    /// The document, for the request of that id.
-    pub(crate) fn document(&self, request_id: &str) -> serde_json::Value {
-        let document = ProblemDocument {
+    fn about(&self, request_id: &str) -> ProblemDocument {
+        ProblemDocument {
             r#type: format!("urn:readdress:problem:{}", self.code.name()),
             title: self.code.title().to_owned(),
             status: self.code.status().as_u16(),
@@ -314,12 +320,18 @@ impl Problem {
             code: self.code,
             request_id: request_id.to_owned(),
             errors: self.field.clone().map(|field| vec![field]),
-        };
-        let mut document = document.to_json().unwrap_or_default();
-        if let Some(checks) = &self.checks {
-            document["checks"] = (**checks).clone();
+            checks: self.checks.clone(),
         }
-        document
+    }
+
+    /// The document, for the request of that id.
+    pub(crate) fn document(&self, request_id: &str) -> serde_json::Value {
+        serde_json::to_value(self.about(request_id)).unwrap_or_default()
+    }
+
+    /// The same, as it is sent.
+    pub(crate) fn json(&self, request_id: &str) -> String {
+        serde_json::to_string(&self.about(request_id)).unwrap_or_default()
     }
 
     /// The answer to the request of that id.
@@ -328,7 +340,7 @@ impl Problem {
         let mut response = Response::builder()
             .status(self.code.status())
             .content_type(PROBLEM_JSON)
-            .body(self.document(request_id).to_string());
+            .body(self.json(request_id));
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
             headers.insert(

@@ -41,7 +41,7 @@ fn is_bare_refusal(bytes: &[u8]) -> bool {
 fn answer() -> Vec<u8> {
     let request_id = Uuid::now_v7().to_string();
     let problem = Problem::new(Code::MalformedRequest);
-    let body = problem.document(&request_id).to_string();
+    let body = problem.json(&request_id);
     let mut response = problem.respond(&request_id);
     add_headers(&mut response, &request_id);
     let mut bytes = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n".to_vec();

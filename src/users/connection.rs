@@ -33,6 +33,9 @@ use super::tls::TlsError;
 
 /// The longest wait for a free connection; the default of 30 s would outlive the request.
 const ACQUIRE: Duration = Duration::from_secs(2);
+/// The longest that connecting may take with every question asked at its beginning: a pooler that has
+/// no connection to spare lets us in, and then waits.
+const ANSWER: Duration = Duration::from_secs(8);
 /// The longest a statement may take in the database, its waits for locks included.
 pub(super) const STATEMENT: Duration = Duration::from_millis(1_500);
 /// A connection that rested longer is tried before it is used; a fresher one costs no round trip.
@@ -99,6 +102,11 @@ pub enum ConnectError {
     /// Nobody answers there.
     #[error("nobody answers there ({0})")]
     Unreachable(std::io::Error),
+    /// Somebody lets us in, and then says nothing.
+    #[error(
+        "it takes connections and answers nothing: behind a pooler, there may be no connection to spare"
+    )]
+    Silent,
     /// Nobody here knows a machine of that name.
     #[error("the host in the URL has no address here: its name is not known")]
     UnknownHost,
@@ -176,31 +184,40 @@ pub async fn connect(
             })
         })
     });
-    let connected = if limited {
-        open_limited(connect).await
-    } else {
-        open(connect).await
-    };
-    let db = match connected {
-        Ok(db) => db,
-        Err(error) => return Err(explain(error, &parsed).await),
-    };
-    match db.get_database_backend() {
-        DbBackend::Postgres => {
-            assert_postgres(&db, limited).await?;
-            // Every command looks before it does anything else.
-            if !limited {
-                assert_kept_apart(&db).await?;
-            }
-        }
-        DbBackend::MySql => assert_mysql(&db).await?,
-        _ => {}
-    }
-    Ok(db)
+    let answered = timeout(ANSWER, async {
+        let opened = if limited {
+            open_limited(connect).await
+        } else {
+            open(connect).await
+        };
+        let db = match opened {
+            Ok(db) => db,
+            Err(error) => return Err(explain(error, &parsed).await),
+        };
+        assert_fit(&db, limited).await.map(|()| db)
+    });
+    answered.await.unwrap_or(Err(ConnectError::Silent))
 }
 
-/// Lazily, and then asked: what `connect` itself opens is not back in the pool when it returns, so
-/// the first statement would open a second connection.
+/// Asks the server about itself, and whatever stands between us and it.
+async fn assert_fit(db: &DatabaseConnection, limited: bool) -> Result<(), ConnectError> {
+    match db.get_database_backend() {
+        DbBackend::Postgres => {
+            assert_postgres(db, limited).await?;
+            // Every command looks before it does anything else.
+            if limited {
+                Ok(())
+            } else {
+                assert_kept_apart(db).await
+            }
+        }
+        DbBackend::MySql => assert_mysql(db).await,
+        _ => Ok(()),
+    }
+}
+
+/// Lazily, and then asked: what `connect` itself opened would not be back in the pool when it returns,
+/// and the first statement would open a second connection.
 async fn open(mut options: ConnectOptions) -> Result<DatabaseConnection, DbErr> {
     options.connect_lazy(true);
     let db = Database::connect(options).await?;

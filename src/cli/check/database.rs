@@ -69,6 +69,10 @@ fn unreachable(error: &ConnectError, settings: &DatabaseSettings) -> Finding {
             WHY,
             "check host and port in READDRESS_DATABASE_URL, that the server runs, and that this machine may connect there",
         ),
+        ConnectError::Silent => (
+            WHY,
+            "look at the database's load and locks; behind a pooler, give the service a larger pool (pgbouncer: SHOW POOLS)",
+        ),
         ConnectError::UnknownHost => (
             WHY,
             "check the host in READDRESS_DATABASE_URL, and that this machine knows the name (getent hosts NAME)",

@@ -88,6 +88,7 @@ fn heard() -> std::sync::MutexGuard<'static, Heard> {
 /// What is heard while a test has its turn.
 pub struct Ear(#[expect(dead_code, reason = "ends the turn when dropped")] MutexGuard<'static, ()>);
 
+#[expect(clippy::unused_self, reason = "only who has the turn hears")]
 impl Ear {
     /// Waits for its turn.
     pub async fn listen() -> Self {
