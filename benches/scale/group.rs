@@ -1,6 +1,7 @@
 //! Replicas that do the same work, and what that costs all of them together, beside other groups.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -134,13 +135,14 @@ pub async fn compare(groups: &mut [Group]) {
     let first = groups[0].cpu;
     for (group, idle) in groups.iter().zip(idle) {
         println!(
-            "{:<12} CPU a flow {:>6.2} ms, {:.3} x ({PEOPLE} at once: {:>6.2} ms, {:.3} x); {} flows, none refused",
+            "{:<12} CPU a flow {:>6.2} ms, {:.3} x ({PEOPLE} at once: {:>6.2} ms, {:.3} x); {} flows, {} refusals",
             group.name,
             group.cpu[0] / flows,
             group.cpu[0] / first[0],
             group.cpu[1] / flows,
             group.cpu[1] / first[1],
-            2.0 * flows
+            2.0 * flows,
+            group.front.refused.load(Ordering::Relaxed)
         );
         let cpu = group.cpu_ms();
         let spent: Vec<f64> = cpu.iter().zip(idle).map(|(now, then)| now - then).collect();

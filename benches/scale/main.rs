@@ -97,7 +97,11 @@ async fn pooler(cluster: &Cluster) {
     let url = database(cluster, "pooled").await;
     let limit = "ALTER ROLE postgres SET statement_timeout = '1500ms'";
     query(&url, limit).await;
-    let settings = ["pool_mode = transaction", "max_prepared_statements = 200"];
+    let settings = [
+        "pool_mode = transaction",
+        "default_pool_size = 2",
+        "max_prepared_statements = 200",
+    ];
     let pooler = Pooler::start(&url, &settings).await;
     let pooler = pooler.expect("it is installed");
     let mut groups = vec![

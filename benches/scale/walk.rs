@@ -1,6 +1,7 @@
 //! The steps of a change, each timed, sent to whatever stands in front.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -9,11 +10,12 @@ use crate::PASSWORD;
 use crate::smtp::SmtpSink;
 
 /// Where requests go, and where mails arrive.
-#[derive(Clone)]
 pub struct Front {
     pub url: String,
     pub http: reqwest::Client,
     pub sink: Arc<SmtpSink>,
+    /// How often it was told to come again.
+    pub refused: Arc<AtomicU32>,
 }
 
 impl Front {
@@ -22,23 +24,32 @@ impl Front {
             url: url.to_owned(),
             http: reqwest::Client::new(),
             sink: Arc::clone(sink),
+            refused: Arc::default(),
         }
     }
 
     /// The answer, which must be a success, and after how many milliseconds it came.
     async fn post(&self, path: &str, access: &str, body: Value) -> (Value, f64) {
-        let request = self
-            .http
-            .post(format!("{}/v1/{path}", self.url))
-            .header("Content-Type", "application/json")
-            .header("Authorization", format!("Bearer {access}"))
-            .body(body.to_string());
-        let began = Instant::now();
-        let answer = request.send().await.expect("an answer");
-        let (status, text) = (answer.status(), answer.text().await.expect("a body"));
-        let took = began.elapsed().as_secs_f64() * 1e3;
-        assert!(status.is_success(), "{path}: {text}");
-        (serde_json::from_str(&text).expect("JSON"), took)
+        loop {
+            let request = self
+                .http
+                .post(format!("{}/v1/{path}", self.url))
+                .header("Content-Type", "application/json")
+                .header("Authorization", format!("Bearer {access}"))
+                .body(body.to_string());
+            let began = Instant::now();
+            let answer = request.send().await.expect("an answer");
+            let (status, text) = (answer.status(), answer.text().await.expect("a body"));
+            let took = began.elapsed().as_secs_f64() * 1e3;
+            // A machine with something else to do: the link still works.
+            if status.as_u16() == 503 {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            assert!(status.is_success(), "{path}: {text}");
+            return (serde_json::from_str(&text).expect("JSON"), took);
+        }
     }
 
     pub async fn sign_in(&self, email: &str) -> (String, f64) {

@@ -14,7 +14,8 @@ use crate::support::process::{Finished, Running};
 
 /// As `serve` says it, and `check`.
 const LIMIT: &str = "ALTER ROLE postgres SET statement_timeout = '1500ms'";
-const TRANSACTIONS: &str = "pool_mode = transaction";
+/// Through two connections, so that whoever comes shares them.
+const TRANSACTIONS: &str = "pool_mode = transaction\ndefault_pool_size = 2";
 /// To keep no prepared statements. The older ones know no such setting, and keep none.
 const NONE_PREPARED: &str = "max_prepared_statements = 0";
 const CLIENTS: usize = 8;
@@ -138,8 +139,8 @@ async fn a_pooler_that_mixes_up_prepared_statements_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_people_share_the_few_connections_of_a_pooler_in_session_mode() {
-    pooled(&["pool_mode = session", "default_pool_size = 20"]).await;
+async fn many_people_come_through_a_pooler_in_session_mode() {
+    pooled(&["pool_mode = session"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -160,7 +161,7 @@ async fn pooled(settings: &[&str]) {
     let changes = behind.walk().await;
     figure(format_args!(
         "through PgBouncer, {}: {changes} changes of {CLIENTS} people at once, none refused",
-        settings[0]
+        settings[0].replace('\n', ", ")
     ));
     behind.deployment.close().await;
 }

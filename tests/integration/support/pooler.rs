@@ -17,8 +17,6 @@ pub struct Pooler {
 
 impl Pooler {
     /// In front of that database; nothing, and a word about it, where `PgBouncer` is not installed.
-    ///
-    /// Two connections to the database are all it holds, so that whoever comes shares them.
     pub async fn start(database_url: &str, settings: &[&str]) -> Option<Self> {
         let binary = installed("pgbouncer")?;
         let (folder, port) = (TempDir::new().expect("a folder"), free_port());
@@ -27,7 +25,7 @@ impl Pooler {
         let mut configuration = format!(
             "[databases]\n* = host=127.0.0.1 port={behind} user={}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
-             auth_type = any\ndefault_pool_size = 2\n",
+             auth_type = any\n",
             url.username()
         );
         for setting in settings {
