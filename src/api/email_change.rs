@@ -1,7 +1,4 @@
 //! The six steps over HTTP: types in, types out, one line of the flow between them.
-//!
-//! Each step is boxed: the framework moves a handler's future a dozen times before it is first
-//! polled, and with a whole step in it that was a third of what a refused link cost.
 
 pub(crate) mod messages;
 
@@ -38,7 +35,8 @@ impl EmailChangeApi {
         caller: Data<&Caller>,
         body: Body<RequestEmailChange>,
     ) -> Result<Answer<202, MailSent>, Failure> {
-        let sent = Box::pin(flow.request(&caller, &user.0, body.0.password.0))
+        let sent = flow
+            .request(&caller, &user.0, body.0.password.0)
             .await
             .map_err(|error| refused("request", error))?;
         Ok(Answer(MailSent {
@@ -67,7 +65,8 @@ impl EmailChangeApi {
             password,
             new_email,
         } = body.0;
-        let sent = Box::pin(flow.confirm(&caller, &token.0, password.0, &new_email.0))
+        let sent = flow
+            .confirm(&caller, &token.0, password.0, &new_email.0)
             .await
             .map_err(|error| refused("confirm", error))?;
         Ok(Answer(MailSent {
@@ -90,7 +89,8 @@ impl EmailChangeApi {
         caller: Data<&Caller>,
         body: Body<LinkToken>,
     ) -> Result<Answer<200, Activated>, Failure> {
-        let activated = Box::pin(flow.activate(&caller, &body.0.token.0))
+        let activated = flow
+            .activate(&caller, &body.0.token.0)
             .await
             .map_err(|error| refused("activate", error))?;
         Ok(Answer(Activated {
@@ -109,7 +109,7 @@ impl EmailChangeApi {
         caller: Data<&Caller>,
         body: Body<LinkToken>,
     ) -> Result<Answer<200, Cancelled>, Failure> {
-        Box::pin(flow.cancel(&caller, &body.0.token.0))
+        flow.cancel(&caller, &body.0.token.0)
             .await
             .map_err(|error| refused("cancel", error))?;
         Ok(Answer(Cancelled {
@@ -129,7 +129,8 @@ impl EmailChangeApi {
         body: Body<UndoEmailChange>,
     ) -> Result<Answer<200, Undone>, Failure> {
         let UndoEmailChange { token, password } = body.0;
-        let undone = Box::pin(flow.undo(&caller, &token.0, password.0))
+        let undone = flow
+            .undo(&caller, &token.0, password.0)
             .await
             .map_err(|error| refused("undo", error))?;
         Ok(Answer(Undone {
@@ -148,7 +149,8 @@ impl EmailChangeApi {
         caller: Data<&Caller>,
         body: Body<LinkToken>,
     ) -> Result<Answer<200, InspectedLink>, Failure> {
-        let inspected = Box::pin(flow.inspect(&caller, &body.0.token.0))
+        let inspected = flow
+            .inspect(&caller, &body.0.token.0)
             .await
             .map_err(Failure::from)?;
         Ok(Answer(InspectedLink {
