@@ -187,7 +187,8 @@ impl Filled {
         );
         // A table of two pages is read whole, and should be.
         assert!(self.rows <= 1_000 || whole == 0, "{log}");
-        assert!(plans > 20, "{log}");
+        // Nine steps, and what is asked at the start.
+        assert!(plans > 15, "{log}");
     }
 }
 
