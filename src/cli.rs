@@ -211,8 +211,8 @@ fn database_settings() -> Result<DatabaseSettings, Failure> {
     settings.ok_or(Failure::Config(vec![]))
 }
 
-/// The users table, once it has been looked at.
-/// Looks at the table and connects to serve at the same time: both wait for the database alone.
+/// The users table, once it has been looked at; meanwhile a connection to serve is opened, for both
+/// wait for the database alone.
 async fn open_users(settings: &DatabaseSettings) -> Result<Users, Failure> {
     let (table, serving) = tokio::join!(
         Box::pin(fit_table(settings)),
@@ -228,7 +228,10 @@ async fn fit_table(settings: &DatabaseSettings) -> Result<users::Table, Failure>
     let survey = survey(&database, settings).await?;
     let closed = database.close().await;
     closed.map_err(|error| Failure::Database(chain(&error)))?;
-    for advice in survey.findings.iter().filter(|_| survey.table.is_some()) {
+    let Some(table) = survey.table else {
+        return Err(Failure::Table(survey.findings));
+    };
+    for advice in &survey.findings {
         tracing::warn!(
             what = advice.what,
             why = advice.why,
@@ -236,7 +239,7 @@ async fn fit_table(settings: &DatabaseSettings) -> Result<users::Table, Failure>
             "about the users table"
         );
     }
-    survey.table.ok_or(Failure::Table(survey.findings))
+    Ok(table)
 }
 
 async fn survey(

@@ -14,7 +14,7 @@ use poem::error::ResponseError;
 use poem::http::{HeaderValue, StatusCode, header};
 use poem_openapi::types::ParseFromParameter;
 use poem_openapi::{Enum, Object};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 pub(crate) use failure::{Failure, responses};
 
@@ -26,9 +26,8 @@ const RETRY: Duration = Duration::from_secs(2);
 const PROBLEM_JSON: &str = "application/problem+json";
 
 /// What went wrong: a closed set, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
 pub enum Code {
     /// Not JSON, duplicate keys, NUL, or a missing, unknown or ill-typed field.
     MalformedRequest,
@@ -190,6 +189,12 @@ impl Code {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::parse_from_parameter(name).ok()
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -100,12 +100,16 @@ pub(super) async fn connect(
     })
 }
 
-/// The library keeps no extension that it does not use itself, so the server is asked once more.
+/// The library keeps no extension that it does not use itself, so the server is asked once more. One
+/// that does not like to be asked twice is spoken to as before.
 async fn offers_pipelining(
     connection: &mut AsyncSmtpConnection,
     hello: &ClientId,
 ) -> Result<bool, ConnectError> {
-    let offered = connection.command(Ehlo::new(hello.clone())).await?;
+    let offered = match connection.command(Ehlo::new(hello.clone())).await {
+        Err(refused) if refused.status().is_some() => return Ok(false),
+        offered => offered?,
+    };
     let mut keywords = offered.message().skip(1);
     Ok(keywords.any(|keyword| keyword.trim().eq_ignore_ascii_case("PIPELINING")))
 }

@@ -154,7 +154,7 @@ impl SmtpSink {
         self.lock().listening = Some(AbortOnDropHandle::new(listening));
     }
 
-    /// From now on each command is said after the last one was answered.
+    /// From now on each command is said after the last one was answered, and EHLO once.
     pub fn one_by_one(&self) {
         self.lock().one_by_one = true;
     }
@@ -253,7 +253,7 @@ impl SmtpSink {
     )]
     async fn talk(&self, mut stream: Stream, encrypted: bool) -> Option<Stream> {
         let offers_starttls = matches!(self.encryption, Encryption::Starttls(_)) && !encrypted;
-        let mut logged_in = !self.asks_for_login;
+        let (mut logged_in, mut greeted) = (!self.asks_for_login, false);
         let (mut from, mut to) = (String::new(), String::new());
         let mut weather = None;
         loop {
@@ -282,7 +282,12 @@ impl SmtpSink {
                 .to_ascii_uppercase()
                 .as_str()
             {
+                // Such an old one that it wants to be greeted once.
+                "EHLO" if greeted && self.lock().one_by_one => {
+                    say(&mut stream, "503 5.5.1 you said that").await?;
+                }
                 "EHLO" => {
+                    greeted = true;
                     let more = self.lock().offers.clone();
                     let mut offers = "250-sink\r\n".to_owned();
                     if !self.lock().one_by_one {
