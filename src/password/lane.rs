@@ -210,8 +210,10 @@ mod tests {
         let lane = lane();
         let places: Vec<Place> = std::iter::from_fn(|| lane.place().ok()).collect();
         assert_eq!(places.len(), 1 + QUEUE);
+        assert_eq!(lane.depth(), (1 + QUEUE, 1 + QUEUE));
         assert_eq!(lane.place().err(), Some(Overloaded));
         drop(places);
+        assert_eq!(lane.depth(), (0, 1 + QUEUE));
         assert!(
             !lane
                 .place()

@@ -83,7 +83,7 @@ impl StoredHash {
         let (name, rest) = stored.split_once('$').ok_or(Unusable::Unknown)?;
         match name {
             "" => Self::read_crypt(stored, Preparation::Pepper),
-            "argon2" if rest.starts_with("argon2") => Self::read_argon2(&stored["argon2".len()..]),
+            "argon2" => Self::read_argon2(&stored["argon2".len()..]),
             "bcrypt" => Self::read_bcrypt(rest, Preparation::None),
             "bcrypt_sha256" => Self::read_bcrypt(rest, Preparation::Sha256Hex),
             "pbkdf2_sha1" => Self::read_django_pbkdf2(rest, Digest::Sha1),

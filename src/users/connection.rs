@@ -402,3 +402,19 @@ fn refused(error: DbErr) -> ConnectError {
         _ => ConnectError::Refused(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_without_a_port_leads_to_the_usual_one() {
+        for (url, port) in [
+            ("postgres://db.example/app", 5432),
+            ("postgresql://db.example/app", 5432),
+            ("mysql://db.example/app", 3306),
+        ] {
+            assert_eq!(default_port(&Url::parse(url).expect("a URL")), port);
+        }
+    }
+}

@@ -186,6 +186,54 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_index_is_asked_for_in_the_words_of_each_database() {
+        use sea_orm::DatabaseBackend::{MySql, Postgres, Sqlite};
+        let layout = Layout {
+            table: "People".to_owned(),
+            email: "mail".to_owned(),
+            ..Layout::own()
+        };
+        let declared = "varchar(254)";
+        for (backend, case_blind, unique, lookup) in [
+            (
+                Sqlite,
+                false,
+                r#"CREATE UNIQUE INDEX "People_mail_folded" ON "People" (LOWER("mail")) WHERE "mail" <> '';"#,
+                r#"CREATE INDEX "People_mail_lookup" ON "People" (LOWER("mail"));"#,
+            ),
+            (
+                Postgres,
+                false,
+                r#"CREATE UNIQUE INDEX CONCURRENTLY "People_mail_folded" ON "People" (LOWER("mail")) WHERE "mail" <> '';"#,
+                r#"CREATE INDEX CONCURRENTLY "People_mail_lookup" ON "People" (LOWER("mail"));"#,
+            ),
+            (
+                Postgres,
+                true,
+                r#"CREATE UNIQUE INDEX CONCURRENTLY "People_mail_folded" ON "People" ("mail") WHERE "mail" <> '';"#,
+                r#"CREATE INDEX CONCURRENTLY "People_mail_lookup" ON "People" ("mail");"#,
+            ),
+            (
+                MySql,
+                false,
+                "ALTER TABLE `People` ADD COLUMN `mail_folded` varchar(254) AS (NULLIF(LOWER(`mail`), '')) VIRTUAL, ADD UNIQUE INDEX `People_mail_folded` (`mail_folded`);",
+                "ALTER TABLE `People` ADD COLUMN `mail_lookup` varchar(254) AS (NULLIF(LOWER(`mail`), '')) VIRTUAL, ADD INDEX `People_mail_lookup` (`mail_lookup`);",
+            ),
+            (
+                MySql,
+                true,
+                "ALTER TABLE `People` ADD COLUMN `mail_folded` varchar(254) AS (NULLIF(LOWER(`mail`), '')) VIRTUAL, ADD UNIQUE INDEX `People_mail_folded` (`mail_folded`);",
+                "CREATE INDEX `People_mail_lookup` ON `People` (`mail`);",
+            ),
+        ] {
+            let made = unique_index(backend, &layout, case_blind, declared);
+            assert_eq!(made, unique);
+            let made = lookup_index(backend, &layout, case_blind, declared);
+            assert_eq!(made, lookup);
+        }
+    }
+
+    #[test]
     fn a_name_that_is_made_fits_every_database_and_keeps_its_end() {
         for (stem, is) in [
             ("users_email", "users_email_folded".to_owned()),

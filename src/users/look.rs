@@ -73,7 +73,7 @@ pub async fn missing_rights(
 ) -> Result<Option<Finding>, DatabaseError> {
     let there = survey::column_names(db, layout).await?;
     let (reads, writes) = columns(layout, &there);
-    if reads.is_empty() || writes.is_empty() {
+    if writes.is_empty() {
         return Ok(None);
     }
     let backend = db.get_database_backend();
@@ -178,4 +178,17 @@ async fn ask<T: TryGetableMany>(db: &Database, sql: &str) -> Result<Option<T>, D
     let row = db.query_one_raw(question).await?;
     let read = row.map(|row| T::try_get_many_by_index(&row).map_err(DbErr::from));
     Ok(read.transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_applications_table_no_column_is_written_that_it_did_not_name() {
+        let there = ["id", "email", "password", "updated_at"].map(str::to_owned);
+        let theirs = Layout::of_application("people", "password");
+        assert_eq!(columns(&theirs, &there).1, ["email"]);
+        assert_eq!(columns(&Layout::own(), &there).1, ["email", "updated_at"]);
+    }
 }

@@ -215,8 +215,14 @@ on_every_database! {
         let status = fresh.shell.run(&["migrate", "status"]).await;
         assert_refused(&status, &[]);
         if fresh.database.is_none() {
-            assert!(!fresh.shell.path().join("users.db").exists(), "asking changes nothing");
-            std::fs::write(fresh.shell.path().join("users.db"), "").expect("written");
+            assert_refused(&status, &["the file is not there", "readdress migrate up"]);
+            let file = fresh.shell.path().join("users.db");
+            assert!(!file.exists(), "asking changes nothing");
+            std::fs::write(&file, "something else".repeat(100)).expect("written");
+            let status = fresh.shell.run(&["migrate", "status"]).await;
+            assert_refused(&status, &["file is not a database"]);
+            assert!(!status.stderr.contains("not there"), "{status:?}");
+            std::fs::write(&file, "").expect("written");
         }
         let status = fresh.shell.run(&["migrate", "status"]).await;
         assert_refused(&status, &["m0001_users", "readdress migrate up"]);

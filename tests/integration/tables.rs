@@ -1,18 +1,23 @@
 //! Beside an application that has its users already: its table, its names, its types.
 
 mod addresses;
+mod findings;
 mod ids;
 mod missing_columns;
 mod plans;
 mod presets;
 mod set_by_operator;
 
+use std::time::Duration;
+
+use readdress::deadline::Deadline;
+use readdress::email_address::EmailAddress;
 use readdress::password::{self, Password};
-use readdress::users::Layout;
+use readdress::users::{Change, Layout, Replaced};
 
 use crate::support::app::PASSWORD;
 use crate::support::database::TestDatabase;
-use crate::support::{Engine, Person, TestApp};
+use crate::support::{Engine, Options, Person, TestApp};
 
 /// A table of an application's own, in whatever its framework calls it.
 pub fn people() -> Layout {
@@ -72,4 +77,36 @@ pub async fn activate_link(app: &TestApp, person: &Person, new_email: &str) -> S
     let confirm = app.mail_to(&person.email).token("new-email");
     app.confirm(&confirm, PASSWORD, new_email).await.ok(202);
     app.mail_to(new_email).token("email-activation")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_cannot_be_written_is_no_account_that_is_there_already() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    app.database.execute("DROP TABLE users").await;
+    let ann = EmailAddress::parse("ann@example.com").expect("an address");
+    let added = app.users.add(&ann, "x", Deadline::of_request()).await;
+    assert!(added.is_err(), "{added:?}");
+    app.close().await;
+}
+
+/// 1.5 s for the statement and 0.25 s for the way: with less, the answer could come before the write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_written_that_could_outlive_its_deadline() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    let ann = app.person("ann@example.com").await;
+    let found = app.users.find(&ann.id, Deadline::of_request()).await;
+    let user = found.expect("a database").expect("Ann");
+    let change = Change {
+        email: Some("ann@new.example"),
+        nonce: 7,
+        undo_opened_at: None,
+    };
+    let late = Deadline::after(Duration::from_millis(1_500));
+    let refused = app.users.replace(&user, &change, late).await;
+    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(app.email_of(&ann).await, ann.email);
+    let in_time = Deadline::of_request();
+    let done = app.users.replace(&user, &change, in_time).await;
+    assert!(matches!(done, Ok(Replaced::Done)), "{done:?}");
+    app.close().await;
 }

@@ -1,5 +1,8 @@
 //! Undo: the way back for whoever had the old mailbox and the old password.
 
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 
 use crate::support::app::{HOUR, PASSWORD};
@@ -87,6 +90,28 @@ story! {
         app.undo(&undo, "wrong").await.problem(403, "wrong_password");
         app.undo(&undo, PASSWORD).await.problem(409, "email_taken");
         assert_eq!(app.email_of(&ann).await, "ann@new.example");
+    }
+}
+
+story! {
+    /// The row is held while the link is looked at and the password checked, so the change comes
+    /// between that and the write.
+    async fn a_change_of_another_window_while_it_is_asked_for_stays(app) {
+        let ann = app.person("ann@example.com").await;
+        let undo = app.change(&ann, "b@new.example").await.expect("an undo link");
+        let other = app.database.pool.begin().await.expect("a transaction");
+        let sql = format!(
+            "UPDATE users SET email = 'c@new.example', email_change_nonce = email_change_nonce + 1, undo_opened_at = undo_opened_at + 1 WHERE id = '{}'",
+            ann.id
+        );
+        other.execute_unprepared(&sql).await.expect("changed");
+        let meanwhile = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            other.commit().await.expect("committed");
+        };
+        let (answer, ()) = tokio::join!(app.undo(&undo, PASSWORD), meanwhile);
+        answer.problem(410, "link_used");
+        assert_eq!(app.email_of(&ann).await, "c@new.example");
     }
 }
 

@@ -8,6 +8,7 @@ use crate::support::Engine;
 use crate::support::app::PASSWORD;
 use crate::support::database::connect;
 use crate::support::smtp::SmtpSink;
+use crate::tables::quote;
 use readdress::password::{self, Password};
 use readdress::users::Purpose;
 
@@ -148,9 +149,22 @@ on_every_database! {
         holder.execute_unprepared(hold).await.expect("held");
         let locked = fresh.shell.run(&add).await;
         holder.close().await.expect("closes");
-        assert_refused(&locked, &["was held by something else", "run this again"]);
+        let said = format!("{} was held by something else", quote(fresh.engine, "users"));
+        assert_refused(&locked, &[&said, "run this again"]);
         assert!(!locked.stderr.contains("rror"), "no words of the database's: {locked:?}");
         assert_good(&fresh.shell.run(&add).await);
+    }
+}
+
+on_every_database! {
+    async fn a_view_takes_no_columns_and_nobody_is_sent_for_rights(fresh) {
+        make_users(fresh).await;
+        execute(fresh, "CREATE VIEW accounts AS SELECT id, email, password FROM users").await;
+        fresh.shell.set("READDRESS_USERS_PRESET", "laravel");
+        fresh.shell.set("READDRESS_USERS_TABLE", "accounts");
+        let refused = fresh.shell.run(&["migrate", "columns", "--apply"]).await;
+        assert_refused(&refused, &["the columns were not added"]);
+        assert!(!refused.stderr.contains("may not change"), "{refused:?}");
     }
 }
 
@@ -186,7 +200,8 @@ async fn columns_are_added_by_the_owner_of_the_table_alone() {
         fresh.shell.set("READDRESS_DATABASE_URL", url.as_str());
         let denied = fresh.shell.run(&["migrate", "columns", "--apply"]).await;
         execute(&fresh, &drop).await;
-        assert_refused(&denied, &["may not change", "the user who owns it"]);
+        let said = format!("may not change {}:", quote(engine, "users"));
+        assert_refused(&denied, &[&said, "the user who owns it"]);
         assert!(
             !denied.stderr.contains("rror"),
             "no words of the database's: {denied:?}"

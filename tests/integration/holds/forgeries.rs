@@ -97,13 +97,18 @@ impl Forger {
         let mut parts = forge::open(&self.known.genuine[at].token);
         let mut how = vec![self.harmless(&mut parts)];
         let mut secret = self.known.genuine[at].secret.clone();
-        for _ in 0..self.rng.usize(1..=3) {
+        let (right, right_secret) = (parts.clone(), secret.clone());
+        let (mut wrongs, mut rebound) = (self.rng.usize(1..=3), false);
+        // A claim that is put in and taken out again leaves nothing wrong.
+        while wrongs > 0 || (parts == right && secret == right_secret) {
+            wrongs = wrongs.saturating_sub(1);
             how.push(match self.rng.u32(0..8) {
                 0 | 1 => self.wrong_header(&mut parts),
                 2 => self.wrong_times(&mut parts, at),
                 3 => self.wrong_type(&mut parts),
                 4 => self.wrong_text(&mut parts),
-                5 => self.wrong_binding(&mut parts, door),
+                // Once: a stranger's fingerprint with the stranger's id is the stranger's own link.
+                5 if !std::mem::replace(&mut rebound, true) => self.wrong_binding(&mut parts, door),
                 6 => self.another_key(&mut parts, &mut secret, door),
                 _ => self.removed(&mut parts),
             });

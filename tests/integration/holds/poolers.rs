@@ -2,6 +2,7 @@
 //! served, and with all of it there people share its connections and notice nothing.
 
 use futures_util::future::join_all;
+use readdress::users::Purpose;
 
 use super::cheap;
 use super::deployment::{Deployment, request, show, sign_in};
@@ -135,6 +136,24 @@ async fn a_pooler_that_mixes_up_prepared_statements_is_refused() {
         let says = ["prepared statements", "max_prepared_statements", "session"];
         assert_refused(&behind.run(command).await, &says);
     }
+    behind.deployment.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_without_a_connection_to_spare_is_named() {
+    let Some(mut behind) = Behind::start().await else {
+        return;
+    };
+    behind.deployment.database.execute(LIMIT).await;
+    let settings = ["pool_mode = session", "default_pool_size = 1"];
+    let pooler = behind.pool(&settings).await;
+    let holder = database::connect(&pooler.url, 1, Purpose::Look).await;
+    let holder = holder.expect("the only one");
+    for command in ["serve", "check"] {
+        let says = ["answers nothing", "no connection to spare"];
+        assert_refused(&behind.run(command).await, &says);
+    }
+    holder.close().await.expect("closes");
     behind.deployment.close().await;
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::Sha256;
 
 /// A token in its parts.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Parts {
     pub header: Value,
     pub claims: Value,

@@ -11,12 +11,13 @@ use crate::support::app::{PASSWORD, at_once};
 use crate::support::database::TestDatabase;
 use crate::support::{Engine, Options, TestApp};
 
-const ENGINES: [Engine; 3] = [Engine::Sqlite, Engine::Postgres, Engine::MariaDb];
+pub(super) const ENGINES: [Engine; 3] = [Engine::Sqlite, Engine::Postgres, Engine::MariaDb];
 
-const EXTRAS: &str = ", email_change_nonce bigint, undo_opened_at bigint, passwords_tat bigint";
+pub(super) const EXTRAS: &str =
+    ", email_change_nonce bigint, undo_opened_at bigint, passwords_tat bigint";
 
 /// A type of the address that compares with case, so that nothing folds by itself.
-fn exact(engine: Engine) -> &'static str {
+pub(super) fn exact(engine: Engine) -> &'static str {
     match engine {
         Engine::MariaDb => "varchar(254) COLLATE utf8mb4_bin",
         Engine::Sqlite | Engine::Postgres => "varchar(254)",
@@ -550,6 +551,40 @@ async fn of_two_who_claim_one_address_at_once_one_gets_it_without_an_index_too()
             assert_eq!(app.database.texts(&sql).await.len(), 1);
         }
         app.close().await;
+    }
+}
+
+/// A trigger loses every write, and counts in a sequence: that is not rolled back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_index_a_write_that_lost_is_begun_anew_three_times_and_no_other_is() {
+    for (code, begun) in [("40001", "4"), ("40P01", "4"), ("P0001", "1")] {
+        let Some(database) = Engine::Postgres.database().await else {
+            return;
+        };
+        make_people(&database, "integer", exact(Engine::Postgres)).await;
+        add(&database, "1", "Ann@example.com").await;
+        let lose = format!(
+            "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM nextval('begun'); RAISE 'lost' USING ERRCODE = '{code}'; END $$"
+        );
+        let always =
+            "CREATE TRIGGER lose BEFORE UPDATE ON \"People\" FOR EACH ROW EXECUTE FUNCTION lose()";
+        for sql in ["CREATE SEQUENCE begun", &lose, always] {
+            database.execute(sql).await;
+        }
+        let users = database.users(&people(), true).await;
+        let deadline = readdress::deadline::Deadline::of_request();
+        let ann = users.find("1", deadline).await.expect("a database");
+        let change = readdress::users::Change {
+            email: Some("ann@new.example"),
+            nonce: 7,
+            undo_opened_at: None,
+        };
+        let lost = users.replace(&ann.expect("Ann"), &change, deadline).await;
+        assert!(lost.is_err(), "{lost:?}");
+        let counted = "SELECT CAST(last_value AS text) FROM begun";
+        assert_eq!(database.text(counted).await.as_deref(), Some(begun));
+        database.close().await;
     }
 }
 

@@ -47,7 +47,12 @@ async fn every_type_of_id_walks_the_whole_story_on_sqlite() {
             ("text", "'user:Ann'", "user:Ann"),
             ("uuid", "'019aa2b4-0000-7000-8000-00000000000a'", UUID),
             ("char(32)", "'019aa2b400007000800000000000000a'", UUID),
+            ("char(32)", "'user:Ann'", "user:Ann"),
             ("blob", "x'019aa2b400007000800000000000000a'", UUID),
+            // A column holds what was put there.
+            ("", "7", "7"),
+            ("", "'user:Ann'", "user:Ann"),
+            ("", "x'019aa2b400007000800000000000000a'", UUID),
         ],
     )
     .await;
@@ -70,6 +75,7 @@ async fn every_type_of_id_walks_the_whole_story_on_postgres() {
             ),
             ("char(36)", "'019aa2b4-0000-7000-8000-00000000000a'", UUID),
             ("char(32)", "'019aa2b400007000800000000000000a'", UUID),
+            ("char(32)", "'user:Ann'", "user:Ann"),
             ("bytea", "'\\x019aa2b400007000800000000000000a'", UUID),
         ],
     )
@@ -92,10 +98,31 @@ async fn every_type_of_id_walks_the_whole_story_on_mariadb() {
             ("varchar(255)", "'user:Ann'", "user:Ann"),
             ("char(36)", "'019aa2b4-0000-7000-8000-00000000000a'", UUID),
             ("char(32)", "'019aa2b400007000800000000000000a'", UUID),
+            ("char(32)", "'user:Ann'", "user:Ann"),
             ("binary(16)", "x'019aa2b400007000800000000000000a'", UUID),
         ],
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_of_id_is_known_before_there_is_a_row() {
+    for of_type in [
+        "integer",
+        "text",
+        "uuid",
+        "clob",
+        "char(32)",
+        "blob",
+        "binary(16)",
+    ] {
+        let database = Engine::Sqlite.database().await.expect("SQLite");
+        let column = "varchar(254) COLLATE NOCASE UNIQUE";
+        make_people(&database, of_type, column).await;
+        let survey = database.survey(&people(), false).await;
+        assert_eq!(survey.findings, [], "{of_type}");
+        database.close().await;
+    }
 }
 
 /// MariaDB takes `'7abc'` for the number 7, and its collations 'user:ann' for 'user:Ann'.

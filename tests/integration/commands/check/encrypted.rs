@@ -34,6 +34,18 @@ async fn server(tls: Option<TlsAcceptor>) -> u16 {
     port
 }
 
+/// Answers the request for TLS with nothing; its port.
+async fn hangs_up() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read_exact(&mut [0; 8]).await;
+        }
+    });
+    port
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_tls_is_told_apart_and_the_option_is_named() {
     let sink = SmtpSink::start().await;
@@ -45,6 +57,13 @@ async fn what_is_wrong_with_tls_is_told_apart_and_the_option_is_named() {
     let trusted = format!("sslmode=verify-full&sslrootcert={}", file.display());
     let none = "sslmode=verify-full&sslrootcert=/canary-7f3a.pem";
     let strict = "sslmode=verify-full";
+    let other = fresh.shell.path().join("other.pem");
+    std::fs::write(
+        &other,
+        "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+    )
+    .expect("written");
+    let garbled = format!("{strict}&sslrootcert={}", other.display());
     let good = || Some(authority.server("localhost"));
     for (tls, options, says, mends) in [
         (None, strict, "offers no TLS", "ssl = on"),
@@ -55,6 +74,12 @@ async fn what_is_wrong_with_tls_is_told_apart_and_the_option_is_named() {
             "set sslrootcert=",
         ),
         (good(), none, "a file of certificates", "let sslrootcert in"),
+        (
+            good(),
+            &garbled,
+            "a file of certificates",
+            "let sslrootcert in",
+        ),
         (
             Some(authority.server("db.example")),
             &trusted,
@@ -80,6 +105,12 @@ async fn what_is_wrong_with_tls_is_told_apart_and_the_option_is_named() {
         let checked = fresh.shell.run(&["check"]).await;
         assert_refused(&checked, &["FAIL  database", says, mends, "ok    mail"]);
     }
+    let port = hangs_up().await;
+    let url = format!("postgres://me:{CANARY}@localhost:{port}/app?{trusted}");
+    fresh.shell.set("READDRESS_DATABASE_URL", &url);
+    let checked = fresh.shell.run(&["check"]).await;
+    assert_refused(&checked, &["FAIL  database"]);
+    assert!(!checked.stdout.contains("certificate"), "{checked:?}");
     let nowhere = format!("postgres://me:{CANARY}@nowhere.invalid/app");
     fresh.shell.set("READDRESS_DATABASE_URL", &nowhere);
     let checked = fresh.shell.run(&["check"]).await;
