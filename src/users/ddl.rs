@@ -161,7 +161,6 @@ fn index(
                 "ALTER TABLE {table} ADD COLUMN {column} {declared} AS (NULLIF(LOWER({email}), '')) VIRTUAL, ADD {unique}INDEX {name} ({column})"
             )
         }
-        DbBackend::MySql => format!("CREATE {unique}INDEX {name} ON {table} ({key})"),
         _ => {
             let concurrently = concurrently(backend);
             let only = if is_unique {

@@ -129,12 +129,42 @@ async fn a_pooler_that_mixes_up_prepared_statements_is_refused() {
         return;
     };
     behind.deployment.database.execute(LIMIT).await;
-    let mut settings = vec![TRANSACTIONS];
-    settings.extend(Pooler::keeps_statements().then_some(NONE_PREPARED));
-    let _pooler = behind.pool(&settings).await;
-    for command in ["serve", "check"] {
-        let says = ["prepared statements", "max_prepared_statements", "session"];
-        assert_refused(&behind.run(command).await, &says);
+    // Through two, the first question goes astray; through one, the second connection's.
+    for size in ["default_pool_size = 2", "default_pool_size = 1"] {
+        let mut settings = vec!["pool_mode = transaction", size];
+        settings.extend(Pooler::keeps_statements().then_some(NONE_PREPARED));
+        let _pooler = behind.pool(&settings).await;
+        for command in ["check", "serve"] {
+            let says = ["prepared statements", "max_prepared_statements", "session"];
+            assert_refused(&behind.run(command).await, &says);
+        }
+    }
+    behind.deployment.close().await;
+}
+
+/// Whose questions fail for another reason, or who may have one connection only.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_of_a_pooler_who_has_none() {
+    let Some(mut behind) = Behind::start().await else {
+        return;
+    };
+    let url = behind.cluster.url().replace("postgres@", "alone@");
+    behind.deployment.shell.set("READDRESS_DATABASE_URL", &url);
+    for (sql, says) in [
+        (
+            "CREATE ROLE alone LOGIN; REVOKE SELECT ON pg_settings FROM PUBLIC",
+            "permission denied",
+        ),
+        (
+            "GRANT SELECT ON pg_settings TO PUBLIC; ALTER ROLE alone CONNECTION LIMIT 1",
+            "FAIL  database",
+        ),
+    ] {
+        behind.deployment.database.execute(sql).await;
+        let checked = behind.run("check").await;
+        assert_refused(&checked, &[says]);
+        let said = format!("{}{}", checked.stdout, checked.stderr);
+        assert!(!said.contains("prepared statements"), "{said}");
     }
     behind.deployment.close().await;
 }

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::proxy::free_port;
+
 /// Who owns nothing, wherever there are users.
 const NOBODY: u32 = 65_534;
 
@@ -76,20 +78,11 @@ impl Cluster {
     /// A folder for one, and a port.
     fn empty(binaries: PathBuf) -> Self {
         let folder = TempDir::new().expect("a folder");
-        if is_root() {
-            let chown = Command::new("chown")
-                .arg(NOBODY.to_string())
-                .arg(folder.path())
-                .status();
-            assert!(chown.expect("chown").success());
-        }
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
+        give_to_nobody(folder.path());
         Self {
             binaries,
             folder,
-            port,
+            port: free_port(),
         }
     }
 
@@ -164,6 +157,17 @@ pub fn as_nobody(program: &Path) -> Command {
         command.uid(NOBODY).gid(NOBODY);
     }
     command
+}
+
+/// What [`as_nobody`] is to write in.
+pub fn give_to_nobody(folder: &Path) {
+    if is_root() {
+        let chown = Command::new("chown")
+            .arg(NOBODY.to_string())
+            .arg(folder)
+            .status();
+        assert!(chown.expect("chown").success());
+    }
 }
 
 fn is_root() -> bool {

@@ -9,6 +9,7 @@ pub mod database;
 pub mod driver;
 pub mod forge;
 pub mod key_server;
+pub mod mariadb;
 pub mod pooler;
 pub mod process;
 pub mod proxy;
