@@ -105,7 +105,7 @@ fn key(row: &sea_orm::QueryResult, layout: &Layout) -> Result<Option<Key>, DbErr
     }))
 }
 
-/// The key and the predicate of `CREATE INDEX … ON table (key) WHERE predicate`.
+/// The key, in its brackets, and the predicate of `CREATE INDEX … ON table (key) WHERE predicate`.
 fn parts(sql: &str) -> (Option<&str>, Option<&str>) {
     let Some(open) = sql.find('(') else {
         return (None, None);
@@ -127,7 +127,7 @@ fn parts(sql: &str) -> (Option<&str>, Option<&str>) {
         .get(..5)
         .filter(|word| word.eq_ignore_ascii_case("where"))
         .map(|_| rest[5..].trim());
-    (Some(&sql[open + 1..close]), predicate)
+    (Some(&sql[open..=close]), predicate)
 }
 
 async fn type_of_id(db: &Database, layout: &Layout) -> Result<Option<Kind>, DbErr> {
