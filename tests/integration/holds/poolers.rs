@@ -48,7 +48,8 @@ impl Behind {
     }
 
     async fn run(&self, command: &str) -> Finished {
-        self.deployment.shell.run(&[command]).await
+        let words: Vec<&str> = command.split(' ').collect();
+        self.deployment.shell.run(&words).await
     }
 
     /// Many people at once, to and fro.
@@ -129,12 +130,12 @@ async fn a_pooler_that_mixes_up_prepared_statements_is_refused() {
         return;
     };
     behind.deployment.database.execute(LIMIT).await;
-    // Through two, the first question goes astray; through one, the second connection's.
-    for size in ["default_pool_size = 2", "default_pool_size = 1"] {
-        let mut settings = vec!["pool_mode = transaction", size];
-        settings.extend(Pooler::keeps_statements().then_some(NONE_PREPARED));
+    let mut settings = vec![TRANSACTIONS];
+    settings.extend(Pooler::keeps_statements().then_some(NONE_PREPARED));
+    // The first command is alone with the names of its statements, and has to try a second connection.
+    for commands in [["migrate status", "serve"], ["serve", "check"]] {
         let _pooler = behind.pool(&settings).await;
-        for command in ["check", "serve"] {
+        for command in commands {
             let says = ["prepared statements", "max_prepared_statements", "session"];
             assert_refused(&behind.run(command).await, &says);
         }
@@ -161,10 +162,12 @@ async fn nobody_is_told_of_a_pooler_who_has_none() {
         ),
     ] {
         behind.deployment.database.execute(sql).await;
-        let checked = behind.run("check").await;
-        assert_refused(&checked, &[says]);
-        let said = format!("{}{}", checked.stdout, checked.stderr);
-        assert!(!said.contains("prepared statements"), "{said}");
+        assert_refused(&behind.run("check").await, &[says]);
+        for command in ["check", "migrate status"] {
+            let done = behind.run(command).await;
+            let said = format!("{}{}", done.stdout, done.stderr);
+            assert!(!said.contains("prepared statements"), "{said}");
+        }
     }
     behind.deployment.close().await;
 }
