@@ -4,10 +4,12 @@
 //! addresses, keys, and the URLs of database and mail server. Then everything that was logged or
 //! answered is searched, for the canaries as they are, in percent form and in base64.
 
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 
 use super::cheap;
 use super::deployment::{Deployment, body};
@@ -15,14 +17,16 @@ use super::volume::{figure, seeded, volume};
 use crate::support::process::Running;
 use crate::support::{Answer, Engine, Fault};
 
+/// Of a canary, in characters: shorter ones are found by chance.
+const SHORTEST: usize = 8;
+
 /// Everything that must not be said.
 #[derive(Default)]
 struct Canaries(Vec<(String, Vec<String>)>);
 
 impl Canaries {
-    /// Eight characters or more: shorter ones are found by chance.
     fn add(&mut self, what: &str, secret: &str) {
-        assert!(secret.len() >= 8, "{what} is short");
+        assert!(secret.len() >= SHORTEST, "{what} is short");
         let mut percent = String::new();
         for byte in secret.bytes() {
             let _ = write!(percent, "%{byte:02X}");
@@ -41,16 +45,26 @@ impl Canaries {
         self.0.push((what.to_owned(), forms));
     }
 
-    /// Each that is in there, and as what.
+    /// Each that is in there, and as what. In one pass: of thousands of flows there are a million
+    /// forms to look for in gigabytes.
     fn found_in(&self, said: &str) -> Vec<String> {
-        let found = self
-            .0
-            .iter()
-            .flat_map(|(what, forms)| forms.iter().map(move |form| (what, form)));
-        found
-            .filter(|(_, form)| said.contains(form.as_str()))
-            .map(|(what, form)| format!("{what} as {form}"))
-            .collect()
+        let mut by_start = HashMap::<&[u8], Vec<(&str, &str)>>::new();
+        for (what, forms) in &self.0 {
+            for form in forms {
+                let start = &form.as_bytes()[..SHORTEST];
+                by_start.entry(start).or_default().push((what, form));
+            }
+        }
+        let mut found = BTreeSet::new();
+        for (at, start) in said.as_bytes().windows(SHORTEST).enumerate() {
+            let here = &said.as_bytes()[at..];
+            for (what, form) in by_start.get(start).into_iter().flatten() {
+                if here.starts_with(form.as_bytes()) {
+                    found.insert(format!("{what} as {form}"));
+                }
+            }
+        }
+        found.into_iter().collect()
     }
 }
 
