@@ -93,6 +93,12 @@ impl Jwts {
         &self.clock
     }
 
+    /// The name of the key that signs.
+    #[must_use]
+    pub fn signing_kid(&self) -> &str {
+        self.keys.signing().kid()
+    }
+
     /// Signs a token for `subject` with the first key, from now until `expires_at` (Unix seconds).
     #[must_use]
     pub fn issue<C: Serialize>(

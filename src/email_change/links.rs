@@ -141,6 +141,12 @@ impl Links {
         self.jwts.is_past(link.expires_at())
     }
 
+    /// The name of the key that signs.
+    #[must_use]
+    pub fn signing_kid(&self) -> &str {
+        self.jwts.signing_kid()
+    }
+
     fn issue<K: Kind>(&self, user: &User, expires_at: i64, claims: K) -> Issued {
         let token = self
             .jwts

@@ -68,7 +68,8 @@ impl EmailChange {
         let sent_to = self
             .to_the_end(async move {
                 flow.send(mail, deadline).await?;
-                tracing::info!(%user_id, sent_to, "email_change.requested");
+                let kid = flow.links.signing_kid();
+                tracing::info!(%user_id, sent_to, kid, "email_change.requested");
                 Ok::<_, DeliveryError>(sent_to)
             })
             .await?;

@@ -112,6 +112,7 @@ async fn every_flow_through_bad_weather_ends_well_once_it_is_over() {
     for number in 0..flows {
         travellers.push(Traveller::new(&app, &format!("t{number}"), &mut rng).await);
     }
+    app.smtp.seed(rng.fork());
     app.smtp.fault(Fault::Weather(30));
     let places = Arc::new(Semaphore::new(FLOWS_AT_ONCE));
     let mut under_way = JoinSet::new();
@@ -257,6 +258,7 @@ async fn a_mail_server_that_restarts_under_load_is_found_again() {
             sink.stop();
             tokio::time::sleep(Duration::from_millis(200)).await;
             sink.restart().await;
+            Instant::now()
         });
         let walked = at_once(8, |_| {
             let (app, travellers) = (Arc::clone(&app), Arc::clone(&travellers));
@@ -267,8 +269,7 @@ async fn a_mail_server_that_restarts_under_load_is_found_again() {
             }
         })
         .await;
-        switch.await.expect("no panic");
-        let up = Instant::now();
+        let up = switch.await.expect("no panic");
         for mut traveller in walked {
             while !traveller.has_arrived() {
                 assert!(traveller.go(&app).await.status.is_success());

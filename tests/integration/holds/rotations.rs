@@ -5,7 +5,7 @@
 //! not a moment longer.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -157,10 +157,11 @@ fn list(ring: &VecDeque<String>) -> String {
     Vec::from(ring.clone()).join(",")
 }
 
-/// Whichever replica is open, any of them each time.
+/// Whichever replicas are open, in turn.
 #[derive(Clone, Default)]
 struct Door {
     urls: Arc<RwLock<Vec<String>>>,
+    asked: Arc<AtomicUsize>,
 }
 
 impl Door {
@@ -168,7 +169,7 @@ impl Door {
         loop {
             let url = {
                 let urls = self.urls.read().expect("not poisoned");
-                urls[fastrand::usize(..urls.len())].clone()
+                urls[self.asked.fetch_add(1, Ordering::Relaxed) % urls.len()].clone()
             };
             // One that has just closed is what a proxy passes over.
             if let Ok(mut pipe) = Pipe::try_open(&url).await {

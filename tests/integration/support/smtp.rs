@@ -59,10 +59,10 @@ pub enum Fault {
 
 impl Fault {
     /// What this mail meets.
-    fn drawn(&self) -> Option<Self> {
+    fn drawn(&self, chance: &mut fastrand::Rng) -> Option<Self> {
         match self {
-            Self::Weather(percent) if fastrand::u32(0..100) >= *percent => None,
-            Self::Weather(_) => Some(match fastrand::u32(0..9) {
+            Self::Weather(percent) if chance.u32(0..100) >= *percent => None,
+            Self::Weather(_) => Some(match chance.u32(0..9) {
                 0 => Self::RefuseSender("421 4.3.2 going down"),
                 1 => Self::RefuseSender("530 5.7.0 log in first"),
                 2 => Self::RefuseRecipient("450 4.7.1 greylisted"),
@@ -94,6 +94,8 @@ pub const LOGIN: (&str, &str) = ("mailer@example.com", "a pass:word/canary-7f3a"
 struct State {
     received: Vec<Received>,
     fault: Option<Fault>,
+    /// Of the weather.
+    chance: fastrand::Rng,
     connections: usize,
     logins: usize,
     greylisted: HashSet<String>,
@@ -198,6 +200,11 @@ impl SmtpSink {
         self.lock().fault = fault.into();
     }
 
+    /// The course of the weather.
+    pub fn seed(&self, chance: fastrand::Rng) {
+        self.lock().chance = chance;
+    }
+
     pub fn received(&self) -> Vec<Received> {
         self.lock().received.clone()
     }
@@ -268,7 +275,8 @@ impl SmtpSink {
             let mut fault = self.lock().fault.clone();
             if let Some(Fault::Weather(_)) = fault {
                 if command.starts_with("MAIL") {
-                    weather = fault.as_ref().and_then(Fault::drawn);
+                    let chance = &mut self.lock().chance;
+                    weather = fault.as_ref().and_then(|fault| fault.drawn(chance));
                 }
                 fault.clone_from(&weather);
             }

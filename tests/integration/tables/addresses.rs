@@ -4,7 +4,7 @@
 use readdress::email_change::set_by_operator::SetByOperatorError;
 use readdress::finding::Finding;
 use readdress::users::Layout;
-use sea_orm::ConnectionTrait;
+use sea_orm::{ConnectionTrait, IsolationLevel, TransactionTrait};
 
 use super::{activate_link, add, mail_of, make_people, make_people_with, people, quote};
 use crate::support::app::{PASSWORD, at_once};
@@ -586,6 +586,69 @@ async fn without_an_index_a_write_that_lost_is_begun_anew_three_times_and_no_oth
         assert_eq!(database.text(counted).await.as_deref(), Some(begun));
         database.close().await;
     }
+}
+
+/// The other program has looked, too, and writes before either has committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_index_an_address_that_another_program_takes_meanwhile_has_one_owner() {
+    let Some(database) = Engine::Postgres.database().await else {
+        return;
+    };
+    make_people(&database, "integer", exact(Engine::Postgres)).await;
+    add(&database, "1", "Ann@example.com").await;
+    add(&database, "2", "bob@example.com").await;
+    let users = database.users(&people(), true).await;
+    let serializable = Some(IsolationLevel::Serializable);
+    let other = database.pool.begin_with_config(serializable, None).await;
+    let other = other.expect("a transaction");
+    for sql in [
+        "SELECT person FROM \"People\" WHERE lower(mail) = 'x@new.example'",
+        "UPDATE \"People\" SET mail = 'x@new.example' WHERE person = 2",
+    ] {
+        other.execute_unprepared(sql).await.expect("a statement");
+    }
+    let deadline = readdress::deadline::Deadline::of_request();
+    let ann = users.find("1", deadline).await.expect("a database");
+    let change = readdress::users::Change {
+        email: Some("x@new.example"),
+        nonce: 7,
+        undo_opened_at: None,
+    };
+    let ours = users.replace(&ann.expect("Ann"), &change, deadline).await;
+    let theirs = other.commit().await;
+    let owners = "SELECT mail FROM \"People\" WHERE mail = 'x@new.example'";
+    let owners = database.texts(owners).await.len();
+    assert_eq!(owners, 1, "{ours:?}, {theirs:?}");
+    database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_index_a_write_to_a_file_waits_for_the_one_before_it() {
+    let database = Engine::Sqlite.database().await.expect("SQLite");
+    make_people(&database, "integer", exact(Engine::Sqlite)).await;
+    add(&database, "1", "Ann@example.com").await;
+    let users = database.users(&people(), true).await;
+    let deadline = readdress::deadline::Deadline::of_request();
+    let ann = users.find("1", deadline).await.expect("a database");
+    let other = database.pool.begin().await.expect("a transaction");
+    let sql = "UPDATE \"People\" SET undo_opened_at = NULL";
+    other.execute_unprepared(sql).await.expect("a statement");
+    let change = readdress::users::Change {
+        email: Some("x@new.example"),
+        nonce: 7,
+        undo_opened_at: None,
+    };
+    let meanwhile = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        other.commit().await.expect("committed");
+    };
+    let ann = ann.expect("Ann");
+    let (ours, ()) = tokio::join!(users.replace(&ann, &change, deadline), meanwhile);
+    assert!(
+        matches!(ours, Ok(readdress::users::Replaced::Done)),
+        "{ours:?}"
+    );
+    database.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
