@@ -161,3 +161,23 @@ impl std::str::FromStr for Preset {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_table_must_have_what_an_applications_can_do_without() {
+        let required = |layout: Layout| layout.extras().map(|(extra, _)| extra.required);
+        assert_eq!(required(Layout::own()), [true; 3]);
+        let theirs = Layout::of_application("users", "password");
+        assert_eq!(required(theirs), [false; 3]);
+    }
+
+    #[test]
+    fn an_account_that_is_not_active_in_django_is_not_active_here() {
+        let django = Layout::from(Preset::Django);
+        assert_eq!(django.active.as_deref(), Some("is_active"));
+        assert_eq!(Layout::from(Preset::Laravel).active, None);
+    }
+}
