@@ -7,6 +7,7 @@ mod missing_columns;
 mod plans;
 mod presets;
 mod set_by_operator;
+mod without_an_index;
 
 use std::time::Duration;
 
