@@ -29,6 +29,7 @@ use crate::limits::Limits;
 
 pub use client::client_address;
 pub(crate) use listen::SHUTDOWN;
+pub use listen::bind;
 pub use pages::{Pages, PagesError};
 
 /// Connections at once to where nothing but metrics is served.

@@ -7,6 +7,7 @@ mod charge;
 mod columns;
 mod connection;
 mod ddl;
+mod discreet;
 mod layout;
 mod look;
 mod survey;
@@ -111,15 +112,22 @@ pub enum Replaced {
 /// The database did not do what was asked. Nothing is known to have changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// It refused, or could not be reached.
-    #[error("the database failed")]
-    Failed(#[from] DbErr),
+    /// It refused, or could not be reached. Says why in the database's words, but for those that
+    /// may be a person's.
+    #[error("the database failed: {}", discreet::words(.0))]
+    Failed(DbErr),
     /// It did not answer in time.
     #[error("the database did not answer in time")]
     TimedOut(#[from] crate::deadline::TimedOut),
     /// No random nonce could be drawn for a new row.
     #[error(transparent)]
     Random(#[from] random::RandomError),
+}
+
+impl From<DbErr> for DatabaseError {
+    fn from(error: DbErr) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// The users table. Cheap to clone.

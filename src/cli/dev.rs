@@ -6,8 +6,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tokio::net::TcpListener;
-
 use super::{Failure, start_log, stop_signal};
 use crate::app::{App, Blueprint};
 use crate::clock::Clock;
@@ -44,9 +42,8 @@ pub(super) async fn run() -> Result<(), Failure> {
     }
     let pages = pages(common.web_root.as_deref())?;
     let stop = stop_signal()?;
-    let listener = TcpListener::bind(common.listen)
-        .await
-        .map_err(|error| Failure::Listen(common.listen, error))?;
+    let listener =
+        server::bind(common.listen).map_err(|error| Failure::Listen(common.listen, error))?;
     let address = listener.local_addr()?;
     let app_url = format!("http://{address}");
 

@@ -1,7 +1,5 @@
 //! `readdress serve`: production. Refuses to start while anything is missing or unsafe.
 
-use tokio::net::TcpListener;
-
 use super::{Failure, open_users, start_log, stop_signal};
 use crate::app::{App, Blueprint};
 use crate::clock::Clock;
@@ -56,16 +54,13 @@ pub(super) async fn run() -> Result<(), Failure> {
             }
         });
     }
-    let listener = TcpListener::bind(common.listen)
-        .await
-        .map_err(|error| Failure::Listen(common.listen, error))?;
+    let listener =
+        server::bind(common.listen).map_err(|error| Failure::Listen(common.listen, error))?;
     let address = listener.local_addr()?;
     let mut settings = common.server;
     let mut scraped = None;
     if let Some(address) = common.metrics_listen {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| Failure::Listen(address, error))?;
+        let listener = server::bind(address).map_err(|error| Failure::Listen(address, error))?;
         let address = listener.local_addr()?;
         tracing::info!(%address, "metrics");
         settings.metrics = false;

@@ -18,7 +18,7 @@ use hyper_util::server::conn::auto::Builder;
 use poem::http::uri::Scheme;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Request};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -44,8 +44,26 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
 /// Left of it for what outlives its callers.
 const FINISHING: Duration = Duration::from_millis(500);
+/// Connections that the system accepts in our name before we do. Whoever finds it full is not told,
+/// and tries again a second later; the system may allow fewer (`net.core.somaxconn` on Linux).
+const QUEUE: u32 = 1024;
 /// After a failed accept: without it, running out of file descriptors is a busy loop.
 const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Listens there, with room for a burst of connections.
+///
+/// # Errors
+/// The address is taken, is none of this machine, or may not be listened on.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Or a restart would wait for the connections of the last process to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
 
 /// Serves until `stop`, then answers what is in flight. Returns when `stop` came.
 pub(super) async fn serve(

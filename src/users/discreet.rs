@@ -1,0 +1,60 @@
+//! What a database says of a failure, without what it repeats of a row.
+//!
+//! Operators need its words: which right is missing, which column. But they can hold an address or a
+//! password hash: in the key of a duplicate, in a value that does not fit, in a message that the
+//! application's own trigger makes up. `DatabaseError` shows them through here.
+
+use sea_orm::DbErr;
+
+/// Every word but those that look like an address, or like a PHC string or one of its kin
+/// (`$2b$…`, `pbkdf2_sha256$…`).
+pub(super) fn words(error: &DbErr) -> String {
+    let said = error.to_string();
+    let words = said.split_inclusive(char::is_whitespace).map(|word| {
+        if word.contains('@') || word.matches('$').count() > 1 {
+            "*** "
+        } else {
+            word
+        }
+    });
+    words.collect::<String>().trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(words_of_it: &str) -> String {
+        words(&DbErr::Custom(words_of_it.to_owned()))
+    }
+
+    #[test]
+    fn what_an_operator_needs_is_kept() {
+        for kept in [
+            "permission denied for table users",
+            "no such column: email_change_nonce",
+            "could not determine data type of parameter $1",
+        ] {
+            assert!(said(kept).ends_with(kept), "{}", said(kept));
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_persons_is_not() {
+        for (words, left) in [
+            (
+                "Duplicate entry 'ann@example.com' for key 'mail'",
+                "Duplicate entry *** for key 'mail'",
+            ),
+            (
+                "Key (email)=(ann@example.com) already exists.",
+                "Key *** already exists.",
+            ),
+            ("not $2b$12$R9h/cIPz0gi.URNNX3kh2O again", "not *** again"),
+            ("pbkdf2_sha256$1000000$salt$hash", "***"),
+        ] {
+            assert!(said(words).ends_with(left), "{}", said(words));
+            assert!(!said(words).contains("ann") && !said(words).contains("hash"));
+        }
+    }
+}
