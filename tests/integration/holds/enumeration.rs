@@ -12,9 +12,9 @@ use serde_json::json;
 
 use super::pipe::{Pipe, Said, post};
 use super::statistics::{Auc, auc};
-use super::volume::{figure, seeded, volume};
+use super::volume::{complaint, figure, seeded, volume};
 use crate::support::app::PASSWORD;
-use crate::support::{Options, Person, TestApp};
+use crate::support::{Fault, Options, Person, TestApp};
 
 /// What the upper bound of the area under the curve may be.
 const TOLD_APART: f64 = 0.52;
@@ -125,13 +125,21 @@ fn address(known: bool, number: usize) -> String {
     )
 }
 
-/// What was said, but for what must differ.
+/// Every byte that was said, but for what must differ: the address, the number of the request, and
+/// the time of day.
 fn alike(said: &Said, address: &str) -> String {
-    let mut json = said.json();
-    if let Some(object) = json.as_object_mut() {
-        object.retain(|name, _| !["expires_at", "request_id"].contains(&name.as_str()));
+    let mut text = format!("{}\r\n{}", said.head, said.body).replace(address, "that address");
+    for line in said.head.lines() {
+        let (name, value) = line.split_once(": ").unwrap_or_default();
+        if ["date", "x-request-id"].contains(&name.to_ascii_lowercase().as_str()) {
+            text = text.replace(value, name);
+        }
     }
-    json.to_string().replace(address, "that address")
+    let json = said.json();
+    if let Some(expires_at) = json.get("expires_at") {
+        text = text.replace(&expires_at.to_string(), "then");
+    }
+    text
 }
 
 async fn told_apart(door: Door, count: usize, leak: Duration) -> Auc {
@@ -143,7 +151,7 @@ async fn told_apart(door: Door, count: usize, leak: Duration) -> Auc {
     let [known, unknown] = pairs.run(door, count).await;
     let seen = auc(&known, &unknown);
     figure(format_args!(
-        "enumeration: {door:?}, {count} pairs in {:.0} s{}, same answers and mails; AUC {:.4}, upper bound {:.4}",
+        "enumeration: {door:?}, {count} pairs in {:.0} s{}, the same bytes and as many mails; AUC {:.4}, upper bound {:.4}",
         began.elapsed().as_secs_f64(),
         if leak.is_zero() {
             String::new()
@@ -179,4 +187,42 @@ async fn confirm_does_not_tell_a_taken_address_from_a_free_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sign_in_does_not_tell_a_known_address_from_an_unknown_one() {
     nobody_learns_of(Door::SignIn).await;
+}
+
+/// The control: a mail server that loses what it has accepted is as silent as a service that mails
+/// to one of two alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_that_is_missing_is_noticed() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    let mut pairs = Pairs::prepare(&app, Duration::ZERO).await;
+    app.smtp.fault(Fault::Lose);
+    let complaint = complaint(pairs.run(Door::Confirm, 1)).await;
+    assert!(complaint.contains("one mail each"), "{complaint}");
+    app.close().await;
+}
+
+/// The control: one byte, wherever it is.
+#[test]
+fn one_byte_of_difference_is_noticed() {
+    let said = |head: &str, body: &str| Said {
+        status: 202,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    };
+    let head = "HTTP/1.1 202 Accepted\r\nx-request-id: 7f3a\r\ndate: today\r\n";
+    let body = r#"{"sent_to":"a@x.example","expires_at":"2027-01-15T08:00:00Z"}"#;
+    let one = alike(&said(head, body), "a@x.example");
+    let (other_head, other_body) = (
+        head.replace("7f3a", "9b1c").replace("today", "later"),
+        body.replace("a@x", "b@x").replace("08:", "09:"),
+    );
+    assert_eq!(one, alike(&said(&other_head, &other_body), "b@x.example"));
+    for (head, body) in [
+        (head.replace("Accepted", "accepted"), body.to_owned()),
+        (format!("{head}vary: origin\r\n"), body.to_owned()),
+        (head.to_owned(), body.replace("sent_to", "sent-to")),
+        (head.to_owned(), format!("{body} ")),
+    ] {
+        assert_ne!(one, alike(&said(&head, &body), "a@x.example"));
+    }
 }

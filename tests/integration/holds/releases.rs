@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use readdress::keys;
 use serde_json::{Value, json};
 
 use crate::links::{Stage, knock};
@@ -16,30 +17,63 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
 }
 
+/// What was kept, by the name of its file.
+fn releases() -> Vec<(String, Value)> {
+    let files = std::fs::read_dir(folder()).expect("a folder");
+    let files = files.map(|file| file.expect("a file").path());
+    let named = files.map(|file| {
+        let name = file.file_name().expect("a name").to_string_lossy();
+        (name.into_owned(), file)
+    });
+    let kept = named.filter(|(name, _)| name.starts_with("links-"));
+    kept.map(|(name, file)| {
+        let text = std::fs::read_to_string(file).expect("read");
+        (name, serde_json::from_str(&text).expect("JSON"))
+    })
+    .collect()
+}
+
+/// The doors at which a kept token is refused, and what is said there.
+async fn refused(kept: &Value) -> Vec<(String, String)> {
+    let mut refused = Vec::new();
+    for (door, token) in kept["tokens"].as_object().expect("tokens") {
+        let app = restored(kept).await;
+        let answer = knock(&app, &app.url, door, token.as_str().expect("a token")).await;
+        if !answer.status.is_success() {
+            refused.push((door.clone(), answer.text));
+        }
+        app.close().await;
+    }
+    refused
+}
+
 #[tokio::test]
 async fn links_of_every_earlier_release_still_hold() {
-    let mut releases = 0;
-    for file in std::fs::read_dir(folder()).expect("a folder") {
-        let file = file.expect("a file").path();
-        let name = file.file_name().expect("a name").to_string_lossy();
-        if !name.starts_with("links-") {
-            continue;
-        }
-        let text = std::fs::read_to_string(&file).expect("read");
-        let kept: Value = serde_json::from_str(&text).expect("JSON");
-        releases += 1;
-        for (door, token) in kept["tokens"].as_object().expect("tokens") {
-            let app = restored(&kept).await;
-            let answer = knock(&app, &app.url, door, token.as_str().expect("a token")).await;
-            assert!(
-                answer.status.is_success(),
-                "{door} of {name}: {}",
-                answer.text
-            );
-            app.close().await;
-        }
+    let releases = releases();
+    assert!(!releases.is_empty(), "none is kept");
+    for (name, kept) in releases {
+        assert_eq!(refused(&kept).await, [], "{name}");
     }
-    assert!(releases > 0, "none is kept");
+}
+
+/// The control: a service that counts another nonce into the fingerprint, or has other keys.
+#[tokio::test]
+async fn links_that_hold_no_more_are_noticed() {
+    for (_, kept) in releases() {
+        let mut other = kept.clone();
+        other["row"]["email_change_nonce"] = "1".into();
+        let doors: Vec<String> = refused(&other)
+            .await
+            .into_iter()
+            .map(|(door, _)| door)
+            .collect();
+        // The other two ask for no nonce.
+        for door in ["confirm", "activate"] {
+            assert!(doors.contains(&door.to_owned()), "{door}: {doors:?}");
+        }
+        other["keys"] = keys::generate().expect("random").as_str().into();
+        assert_eq!(refused(&other).await.len(), 5);
+    }
 }
 
 /// The service with the row and the keys as they were, at that very moment.

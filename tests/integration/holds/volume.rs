@@ -1,6 +1,9 @@
 //! How much of a test is run, from which seed, and what it has to show for it.
 
 use std::fmt::Arguments;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 
 /// How often: `little` in `cargo test`, or what `scripts/soak` says in that variable.
 pub fn volume(variable: &str, little: usize) -> usize {
@@ -20,6 +23,16 @@ pub fn seeded() -> fastrand::Rng {
 /// One line for `scripts/soak`.
 pub fn figure(said: Arguments<'_>) {
     println!("figure: {said}");
+}
+
+/// What an oracle says of something that is really broken: the words of its panic, or none.
+pub async fn complaint(oracle: impl Future<Output: Send>) -> String {
+    let Err(panic) = AssertUnwindSafe(oracle).catch_unwind().await else {
+        return String::new();
+    };
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.expect("a panic with words").to_owned()
 }
 
 /// The memory of a process (`self` is this one), in KiB; nothing where there is no `/proc`.

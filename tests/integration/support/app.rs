@@ -236,7 +236,8 @@ impl TestApp {
     /// change nothing.
     pub async fn state(&self) -> String {
         let sql = "SELECT CONCAT_WS('|', email, password_hash, COALESCE(CAST(email_change_nonce AS char(20)), '-'), \
-                   COALESCE(CAST(undo_opened_at AS char(20)), '-')) AS state FROM users ORDER BY id";
+                   COALESCE(CAST(undo_opened_at AS char(20)), '-'), COALESCE(CAST(passwords_tat AS char(20)), '-')) \
+                   AS state FROM users ORDER BY id";
         self.database.texts(sql).await.join("; ")
     }
 

@@ -21,6 +21,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Whether PostgreSQL is installed.
+    pub fn is_possible() -> bool {
+        binaries().is_some()
+    }
+
     /// A cluster that is running; nothing, and a word about it, where PostgreSQL is not installed.
     pub fn start(settings: &[&str]) -> Option<Self> {
         let Some(binaries) = binaries() else {
@@ -112,6 +117,11 @@ impl Cluster {
     /// As if it had been killed: nothing is finished, nothing is written down.
     pub fn kill(&self) {
         self.run("pg_ctl", &["stop", "--mode=immediate", "--wait"]);
+    }
+
+    /// As for an update: sessions are ended, and everything is written down.
+    pub fn stop(&self) {
+        self.run("pg_ctl", &["stop", "--mode=fast", "--wait"]);
     }
 
     /// Everything that it has logged.

@@ -29,6 +29,8 @@ pub struct Received {
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// The login is not accepted, and is repeated in the reply.
+    RefuseLogin,
     /// This reply to MAIL.
     RefuseSender(&'static str),
     /// This reply to RCPT.
@@ -314,6 +316,9 @@ impl SmtpSink {
                     say(&mut stream, &offers).await?;
                 }
                 "STARTTLS" if offers_starttls => return Some(stream),
+                "AUTH" if fault == Some(Fault::RefuseLogin) => {
+                    say(&mut stream, &format!("535 5.7.8 not you: {command}")).await?;
+                }
                 "AUTH" if self.asks_for_login => {
                     logged_in = is_login(&command);
                     if logged_in {

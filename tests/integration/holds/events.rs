@@ -1,0 +1,105 @@
+//! Security events: each step says in the log what happened, to whom, with which key and in which
+//! request.
+
+use serde_json::{Value, json};
+
+use super::volume::complaint;
+
+/// Reasons that are found with the row at hand, and with the link.
+const WHO: [&str; 5] = [
+    "wrong_password",
+    "same_email",
+    "undeliverable",
+    "mail_unavailable",
+    "link_used",
+];
+const LINK: [&str; 2] = ["same_email", "link_used"];
+
+/// Each step says what happened, to whom, with which key and in which request.
+pub fn check(log: &str, flows: usize) -> usize {
+    let mut checked = 0;
+    for line in log.lines() {
+        let line: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("a line of JSON: {line}"));
+        let Some(event) = line["message"]
+            .as_str()
+            .filter(|message| message.starts_with("email_change."))
+        else {
+            continue;
+        };
+        let event = event.to_owned();
+        assert!(line["request_id"].is_string(), "{event}: {line}");
+        if event == "email_change.refused" {
+            let reason = line["reason"].as_str().unwrap_or_default();
+            let [knows_who, knows_link] = [&WHO[..], &LINK[..]].map(|of| of.contains(&reason));
+            assert!(!reason.is_empty(), "{line}");
+            assert!(!knows_who || line["user_id"].is_string(), "{line}");
+            assert!(!knows_link || line["kid"].is_string(), "{line}");
+        } else {
+            assert!(line["user_id"].is_string(), "{line}");
+            assert!(line["kid"].is_string(), "{line}");
+            let masked = ["sent_to", "from", "email"]
+                .iter()
+                .find_map(|name| line[name].as_str());
+            assert!(
+                masked.is_some_and(|masked| masked.contains("***@")),
+                "{line}"
+            );
+        }
+        checked += 1;
+    }
+    for event in [
+        "requested",
+        "confirmed",
+        "activated",
+        "cancelled",
+        "undone",
+        "refused",
+    ] {
+        let times = log.matches(&format!("email_change.{event}\"")).count();
+        assert!(
+            times >= flows,
+            "email_change.{event} {times} times in {flows} flows"
+        );
+    }
+    checked
+}
+
+/// The control: every field that an event must have, taken away in turn.
+#[tokio::test]
+async fn an_event_that_says_too_little_is_noticed() {
+    let event = |name: &str| {
+        json!({ "message": format!("email_change.{name}"), "request_id": "7f3a", "user_id": "1",
+            "kid": "k1", "sent_to": "a***@x.example", "reason": "link_used" })
+    };
+    let names = [
+        "requested",
+        "confirmed",
+        "activated",
+        "cancelled",
+        "undone",
+        "refused",
+    ];
+    let good: Vec<Value> = names.into_iter().map(event).collect();
+    let log = |events: &[Value]| -> String {
+        let lines: Vec<String> = events.iter().map(Value::to_string).collect();
+        lines.join("\n")
+    };
+    assert_eq!(complaint(async { check(&log(&good), 1) }).await, "");
+    for at in 0..good.len() {
+        let mut missing = good.clone();
+        missing.remove(at);
+        assert_ne!(complaint(async { check(&log(&missing), 1) }).await, "");
+        let needed: &[&str] = if names[at] == "refused" {
+            &["request_id", "user_id", "kid", "reason"]
+        } else {
+            &["request_id", "user_id", "kid", "sent_to"]
+        };
+        for name in needed {
+            let mut bare = good.clone();
+            bare[at].as_object_mut().expect("an object").remove(*name);
+            let complaint = complaint(async { check(&log(&bare), 1) }).await;
+            assert_ne!(complaint, "", "{} without {name}", names[at]);
+        }
+    }
+}
