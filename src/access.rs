@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tracing::Span;
 
 use crate::clock::seconds_of;
-use crate::email_address::EmailAddress;
+use crate::email_address::{EmailAddress, masked};
 use crate::email_change::Caller;
 use crate::jwt::{Jwts, RawHeader, TokenKind};
 use crate::keys::Key;
@@ -137,12 +137,12 @@ impl Access {
             return Err(SignInError::Off);
         }
         let place = self.lane.place()?;
+        // However it is typed, with an internationalized domain, say: one address has one limit.
+        let canonical = EmailAddress::parse(email);
+        let email = canonical.as_ref().map_or(email, EmailAddress::as_str);
         self.limits
             .sign_in(caller.ip, email)
             .map_err(SignInError::Limited)?;
-        // As it was typed when it was chosen: with an internationalized domain, say.
-        let canonical = EmailAddress::parse(email);
-        let email = canonical.as_ref().map_or(email, EmailAddress::as_str);
         let user = self.users.find_by_email(email, caller.deadline).await?;
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let matched = place.check(password, stored).await?;
@@ -173,10 +173,10 @@ impl Access {
             _ => self.subject_of_ours(token)?,
         };
         Span::current().record("user_id", id.as_str());
-        self.users
-            .find(&id, caller.deadline)
-            .await?
-            .ok_or(AccessError::Unauthenticated)
+        let user = self.users.find(&id, caller.deadline).await?;
+        let user = user.ok_or(AccessError::Unauthenticated)?;
+        Span::current().record("account", masked(&user.email));
+        Ok(user)
     }
 
     fn subject_of_ours(&self, token: &str) -> Result<String, AccessError> {

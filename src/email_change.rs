@@ -30,6 +30,7 @@ use tracing::{Instrument, Span};
 
 use crate::clock::Clock;
 use crate::deadline::Deadline;
+use crate::email_address::masked;
 use crate::language::Language;
 use crate::limits::{Limits, Wait};
 use crate::mailer::{DeliveryError, Mail, Mailer};
@@ -174,11 +175,11 @@ impl EmailChange {
         deadline: Deadline,
     ) -> Result<Result<User, LinkRefused>, DatabaseError> {
         Span::current().record("user_id", id);
-        Ok(self
-            .users
-            .find(id, deadline)
-            .await?
-            .ok_or(LinkRefused::Invalid))
+        let user = self.users.find(id, deadline).await?;
+        if let Some(user) = &user {
+            Span::current().record("account", masked(&user.email));
+        }
+        Ok(user.ok_or(LinkRefused::Invalid))
     }
 
     /// Charges the account for one password check: called with a place in the lane already taken,

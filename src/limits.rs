@@ -189,14 +189,14 @@ impl Limits {
         self.counted("client", charged).map(Charge::keep)
     }
 
-    /// One sign-in of a client with an address as typed, existing or not: nobody can lock another
-    /// person out, and nobody learns who exists.
+    /// One sign-in of a client with an address, canonical if it can be, existing or not: nobody can
+    /// lock another person out, and nobody learns who exists.
     ///
     /// # Errors
     ///
     /// How long to [`Wait`].
-    pub fn sign_in(&self, ip: IpAddr, typed: &str) -> Result<(), Wait> {
-        let folded = typed.trim().to_ascii_lowercase();
+    pub fn sign_in(&self, ip: IpAddr, email: &str) -> Result<(), Wait> {
+        let folded = email.trim().to_ascii_lowercase();
         let charged = self.0.sign_in.charge(&[&client_key(ip), folded.as_bytes()]);
         self.counted("sign_in", charged).map(Charge::keep)
     }

@@ -117,6 +117,7 @@ impl Front {
             request_id,
             trace_id = trace.id,
             user_id = Empty,
+            account = Empty,
             kid = Empty
         );
         telemetry::join(&span, &trace);

@@ -129,6 +129,20 @@ story! {
 }
 
 story! {
+    async fn an_address_has_one_limit_however_it_is_typed(app with
+        Options::limited(|quotas| quotas.passwords = Some("3/1h".parse().expect("a quota")))
+    ) {
+        app.add_user("ann@example.com", PASSWORD).await;
+        for email in ["ann@example。com", "ann@ＥＸＡＭＰＬＥ.com", "ann@exam\u{ad}ple.com"] {
+            app.sign_in(email, "guess").await.problem(401, "unauthenticated");
+        }
+        for email in ["ann@example.com", "Ann@example｡com", "ann@ⓔxample.com"] {
+            app.sign_in(email, PASSWORD).await.problem(429, "rate_limited");
+        }
+    }
+}
+
+story! {
     async fn signing_in_can_be_off(app with Options { sign_in: false, ..Options::default() }) {
         app.add_user("ann@example.com", PASSWORD).await;
         app.sign_in("ann@example.com", PASSWORD).await.problem(404, "not_found");

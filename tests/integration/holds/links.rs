@@ -240,21 +240,32 @@ async fn no_forgery_does_anything() {
     app.close().await;
 }
 
-/// What a character is replaced by, or is put before it: everything that can stand in a token, and
-/// some that readers of base64 have taken for one of those.
-const CHARACTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+/~%";
+/// What a character is replaced by, or is put before it: all of ASCII, and some that look like it, or
+/// are not seen at all.
+fn characters() -> impl Iterator<Item = char> {
+    ('\0'..='\x7f').chain([
+        '\u{85}',
+        '\u{ad}',
+        'é',
+        'ſ',
+        'K',
+        'Ａ',
+        '．',
+        '\u{200b}',
+        '\u{10ffff}',
+    ])
+}
 
 /// Everything that one edit of one character at that place makes of a token; past its end, too.
 fn edits_at(place: usize, token: &str) -> Vec<String> {
     let (before, rest) = token.split_at(place);
-    let mut edits: Vec<String> = CHARACTERS
-        .chars()
+    let mut edits: Vec<String> = characters()
         .map(|other| format!("{before}{other}{rest}"))
         .collect();
     if let Some(this) = rest.chars().next() {
         let after = &rest[1..];
         edits.push(format!("{before}{after}"));
-        let others = CHARACTERS.chars().filter(|other| *other != this);
+        let others = characters().filter(|other| *other != this);
         edits.extend(others.map(|other| format!("{before}{other}{after}")));
     }
     edits
@@ -265,7 +276,9 @@ async fn show_edits(attack: &mut Attack, door: &'static str, token: &str, step: 
     let mut waiting = Vec::new();
     for place in (0..=token.len()).step_by(step) {
         for edit in edits_at(place, token) {
-            for door in [door, "inspect"] {
+            // A header carries what can be seen of ASCII.
+            let carried = door != "me" || edit.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+            for door in carried.then_some(door).into_iter().chain(["inspect"]) {
                 waiting.push(Attempt {
                     door,
                     token: edit.clone(),

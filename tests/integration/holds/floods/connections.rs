@@ -64,6 +64,21 @@ async fn a_process_that_spins_is_noticed() {
     busy.kill().and_then(|()| busy.wait()).expect("an end");
 }
 
+/// Six hundred connections at once; nothing if one is not let in before it would try again.
+async fn burst(url: &str) -> Option<Vec<Pipe>> {
+    let burst = (0..600).map(|_| Pipe::open(url));
+    let let_in = timeout(Duration::from_millis(900), join_all(burst)).await;
+    let_in.ok()
+}
+
+/// The control: the queue that a socket has if nobody asks for more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_without_room_is_noticed() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    assert!(burst(&url).await.is_none());
+}
+
 /// Whoever comes while the service has no time for them is not sent away: otherwise they would try
 /// again a second later, and another two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,12 +90,9 @@ async fn a_burst_of_connections_finds_room_while_nobody_accepts_them() {
         assert!(sent.expect("a shell").success());
     };
     signal("STOP");
-    let burst = (0..600).map(|_| Pipe::open(&server.url));
-    let mut burst = timeout(Duration::from_millis(900), join_all(burst))
-        .await
-        .expect("all of them are let in at once");
+    let burst = burst(&server.url).await;
     signal("CONT");
-    for pipe in &mut burst {
+    for mut pipe in burst.expect("all of them are let in at once") {
         let said = pipe.ask("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
         assert_eq!(said.await.status, 200);
     }
