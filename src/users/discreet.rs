@@ -7,7 +7,7 @@
 use sea_orm::DbErr;
 
 /// Every word but those that look like an address, or like a PHC string or one of its kin
-/// (`$2b$…`, `pbkdf2_sha256$…`).
+/// (`$2b$…`, `pbkdf2_sha256$…`); in one line, which tells a terminal nothing.
 pub(super) fn words(error: &DbErr) -> String {
     let said = error.to_string();
     let words = said.split_inclusive(char::is_whitespace).map(|word| {
@@ -17,7 +17,8 @@ pub(super) fn words(error: &DbErr) -> String {
             word
         }
     });
-    words.collect::<String>().trim_end().to_owned()
+    let words: String = words.collect();
+    words.trim_end().replace(char::is_control, " ")
 }
 
 #[cfg(test)]
@@ -37,6 +38,15 @@ mod tests {
         ] {
             assert!(said(kept).ends_with(kept), "{}", said(kept));
         }
+    }
+
+    #[test]
+    fn it_is_one_line() {
+        let words = said("no\r\n2027-01-15 forged\u{1b}[31m \u{85}again\n");
+        assert!(
+            words.ends_with("no  2027-01-15 forged [31m  again"),
+            "{words}"
+        );
     }
 
     #[test]
