@@ -186,6 +186,7 @@ async fn every_fault_is_answered_in_time_and_changes_nothing() {
         Fault::AnswerData("503 5.5.1 no"),
         Fault::RefuseMessage("552 5.3.4 too big"),
         Fault::HangUpAtOnce,
+        Fault::HangUpInData,
         Fault::HangUpAfterMessage,
         Fault::Stall,
         Fault::Tarpit(Duration::from_secs(3)),
@@ -216,6 +217,18 @@ async fn every_fault_is_answered_in_time_and_changes_nothing() {
             assert!(traveller.go(&app).await.status.is_success(), "{fault:?}");
         }
     }
+    app.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_was_closed_while_idle_is_nobodys_business() {
+    let app = TestApp::on_sqlite(Options::default()).await;
+    let mut traveller = Traveller::before(&app, "activate", "ann", &mut seeded()).await;
+    let before = app.smtp.connections();
+    app.smtp.fault(Fault::HangUpWhenIdle);
+    traveller.go(&app).await.ok(200);
+    assert!(app.smtp.connections() > before, "the old one was closed");
+    assert_eq!(traveller.check(&app).await, Ok(()));
     app.close().await;
 }
 

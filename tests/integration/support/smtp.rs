@@ -39,6 +39,8 @@ pub enum Fault {
     RefuseMessage(&'static str),
     /// This reply to DATA, and then the message is waited for all the same.
     AnswerData(&'static str),
+    /// The connection breaks when the message should come, and it is not kept.
+    HangUpInData,
     /// The message is accepted, but the connection breaks before that is said.
     HangUpAfterMessage,
     /// The connection breaks as soon as it is opened.
@@ -64,7 +66,7 @@ impl Fault {
     fn drawn(&self, chance: &mut fastrand::Rng) -> Option<Self> {
         match self {
             Self::Weather(percent) if chance.u32(0..100) >= *percent => None,
-            Self::Weather(_) => Some(match chance.u32(0..9) {
+            Self::Weather(_) => Some(match chance.u32(0..10) {
                 0 => Self::RefuseSender("421 4.3.2 going down"),
                 1 => Self::RefuseSender("530 5.7.0 log in first"),
                 2 => Self::RefuseRecipient("450 4.7.1 greylisted"),
@@ -73,6 +75,7 @@ impl Fault {
                 5 => Self::AnswerData("451 4.3.0 no room"),
                 6 => Self::RefuseMessage("554 5.6.0 content"),
                 7 => Self::HangUpWhenIdle,
+                8 => Self::HangUpInData,
                 _ => Self::HangUpAfterMessage,
             }),
             fault => Some(fault.clone()),
@@ -367,6 +370,9 @@ impl SmtpSink {
                         continue;
                     }
                     say(&mut stream, "354 go on").await?;
+                    if fault == Some(Fault::HangUpInData) {
+                        return None;
+                    }
                     let raw = message(&mut stream).await?;
                     if let Some(Fault::RefuseMessage(reply)) = fault {
                         say(&mut stream, reply).await?;
