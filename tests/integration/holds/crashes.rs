@@ -2,6 +2,8 @@
 //! chance. Afterwards nothing is half done, and whoever was in the middle goes on with the same link
 //! at another replica.
 
+mod elsewhere;
+
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
@@ -210,13 +212,13 @@ fn hold(is: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if is { Ok(()) } else { Err(otherwise()) }
 }
 
-async fn kill_everywhere(mut deployment: Deployment) {
+async fn kill_everywhere(mut deployment: Deployment, steps: &[&'static str]) {
     let (times, began) = (volume("SOAK_CRASHES", 1), Instant::now());
     let mut rng = seeded();
     let survivor = deployment.shell.start("serve").await;
     let (mut number, mut boundaries, mut moments) = (0, 0, 0);
     for _ in 0..times {
-        for step in STEPS {
+        for &step in steps {
             for boundary in 1.. {
                 number += 1;
                 let person = prepare(&deployment, &survivor, step, number, &mut rng).await;
@@ -254,7 +256,7 @@ macro_rules! killed_between_any_two_side_effects {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             let Some(deployment) = Deployment::on(Engine::$engine).await else { return };
-            kill_everywhere(deployment).await;
+            kill_everywhere(deployment, &STEPS).await;
         }
     )* };
 }

@@ -1,7 +1,7 @@
 //! The real binary: its commands, run as an operator runs them.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -135,35 +135,42 @@ impl Shell {
         }
     }
 
-    /// Starts a command that serves, and waits until it says where.
-    pub async fn start(&self, command: &str) -> Running {
-        let mut child = self.command(&[command]).spawn().expect("the binary starts");
+    /// Starts a command, and waits for nothing.
+    pub fn begin(&self, arguments: &[&str]) -> Running {
+        let mut child = self.command(arguments).spawn().expect("the binary starts");
         let stdout = keep(child.stdout.take().expect("a pipe"));
         let stderr = keep(child.stderr.take().expect("a pipe"));
         let http = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
             .build()
             .expect("a client");
+        Running {
+            child,
+            stdout,
+            stderr,
+            url: String::new(),
+            http,
+        }
+    }
+
+    /// Starts a command that serves, and waits until it says where.
+    pub async fn start(&self, command: &str) -> Running {
+        let mut running = self.begin(&[command]);
         for _ in 0..600 {
-            let said = format!("{}{}", text(&stdout), text(&stderr));
+            let said = format!("{}{}", running.stdout(), running.stderr());
             if let Some(address) = address(&said) {
-                return Running {
-                    child,
-                    stdout,
-                    stderr,
-                    url: format!("http://{address}"),
-                    http,
-                };
+                running.url = format!("http://{address}");
+                return running;
             }
-            if let Some(status) = child.try_wait().expect("a child") {
+            if let Some(status) = running.ended() {
                 panic!("{command} ended with {status}: {said}");
             }
             sleep(Duration::from_millis(20)).await;
         }
         panic!(
             "{command} does not say where it listens: {}{}",
-            text(&stdout),
-            text(&stderr)
+            running.stdout(),
+            running.stderr()
         );
     }
 }
@@ -197,6 +204,11 @@ fn text(kept: &Mutex<String>) -> String {
 }
 
 impl Running {
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
+    }
+
     pub fn stdout(&self) -> String {
         text(&self.stdout)
     }
