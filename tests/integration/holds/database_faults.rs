@@ -34,6 +34,15 @@ async fn is_refused_in_time(asked: impl Future<Output = Answer>) {
     assert!(answer.retry_after() > 0);
 }
 
+/// Presses until it works, which is soon.
+async fn works_soon<F: Future<Output = Answer>>(press: impl Fn() -> F) {
+    let well = Instant::now();
+    while !press().await.status.is_success() {
+        assert!(well.elapsed() < RECOVERY, "it is well again");
+    }
+    assert!(well.elapsed() < RECOVERY, "{:?}", well.elapsed());
+}
+
 /// How PostgreSQL is ended under load.
 #[derive(Clone, Copy, Debug)]
 enum End {
@@ -336,9 +345,16 @@ async fn without_a_free_connection_everybody_is_told_in_time() {
         assert!(held.iter().all(Result::is_ok));
         join_all((0..20).map(|_| is_refused_in_time(app.activate(&activate)))).await;
         drop(held);
+        let free = Instant::now();
         assert_eq!(app.state_of(&activate).await, "usable");
+        assert!(free.elapsed() < RECOVERY, "{:?}", free.elapsed());
     }
+    let held = join_all((0..10).map(|_| pool.acquire())).await;
+    is_refused_in_time(app.activate(&activate)).await;
+    drop(held);
+    let free = Instant::now();
     app.activate(&activate).await.ok(200);
+    assert!(free.elapsed() < RECOVERY, "{:?}", free.elapsed());
     figure(format_args!(
         "pool exhausted: {rounds} times 20 activations, each told to press again in time; the link works afterwards"
     ));
@@ -368,6 +384,7 @@ async fn a_locked_sqlite_file_is_a_503_in_time_and_writes_nothing_later() {
         .execute(&mut *lock)
         .await
         .expect("unlocked");
+    let unlocked = Instant::now();
     sleep(Duration::from_secs(1)).await;
     assert_eq!(
         app.state().await,
@@ -375,14 +392,17 @@ async fn a_locked_sqlite_file_is_a_503_in_time_and_writes_nothing_later() {
         "nothing is written once the caller was told no"
     );
     app.activate(&activate).await.ok(200);
+    assert!(unlocked.elapsed() < RECOVERY, "{:?}", unlocked.elapsed());
     app.close().await;
 }
 
-/// The real binary, which may write no file over a few KiB; then the same without that bound.
+/// The real binary, which may write no file over a few KiB; then, while it runs, without that bound.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_under_sqlite_is_a_503_and_the_same_link_works_once_there_is_room() {
     let (mut deployment, mut rng) = (Deployment::on_sqlite().await, seeded());
-    deployment.add("ann@example.com", &mut rng).await;
+    let [ann, bob, moved] = ["ann@example.com", "bob@example.com", "bob@new.example"];
+    deployment.add(ann, &mut rng).await;
+    deployment.add(bob, &mut rng).await;
     deployment
         .database
         .pool
@@ -390,25 +410,40 @@ async fn a_full_disk_under_sqlite_is_a_503_and_the_same_link_works_once_there_is
         .await
         .expect("a checkpoint");
     // In units of 512 bytes; a write past it fails, as the signal that would end it is ignored.
-    deployment.shell.wrap("trap '' XFSZ; ulimit -f 96;");
-    let full = deployment.shell.start("serve").await;
-    let access = sign_in(&full, "ann@example.com").await;
-    request(&full, &access).await.ok(202);
-    let cancel = deployment
-        .await_link("cancel-email-change", "ann@example.com")
-        .await;
+    deployment.shell.wrap("trap '' XFSZ; ulimit -S -f 192;");
+    let server = deployment.shell.start("serve").await;
+    for email in [bob, ann] {
+        let access = sign_in(&server, email).await;
+        request(&server, &access).await.ok(202);
+    }
+    let confirm = deployment.await_link("new-email", bob).await;
+    show(&server, "confirm", &confirm, moved).await.ok(202);
+    let activate = deployment.await_link("email-activation", moved).await;
+    show(&server, "activate", &activate, "").await.ok(200);
+    let cancel = deployment.await_link("cancel-email-change", ann).await;
     let mut tries = 0;
-    while show(&full, "cancel", &cancel, "").await.status.is_success() {
+    while show(&server, "cancel", &cancel, "")
+        .await
+        .status
+        .is_success()
+    {
         tries += 1;
         assert!(tries < 200, "the disk is full at last");
     }
-    is_refused_in_time(show(&full, "cancel", &cancel, "")).await;
-    assert_eq!(state_of(&full, &cancel).await, "usable", "reading goes on");
-    full.end("KILL").await;
-    deployment.shell.wrap("");
-    let roomy = deployment.shell.start("serve").await;
-    show(&roomy, "cancel", &cancel, "").await.ok(200);
-    roomy.end("TERM").await;
+    is_refused_in_time(show(&server, "cancel", &cancel, "")).await;
+    assert_eq!(
+        state_of(&server, &cancel).await,
+        "usable",
+        "reading goes on"
+    );
+    let room = std::process::Command::new("prlimit")
+        .args(["--fsize=unlimited", "--pid", &server.pid().to_string()])
+        .status();
+    assert!(room.expect("util-linux").success());
+    works_soon(|| show(&server, "cancel", &cancel, "")).await;
+    assert_eq!(state_of(&server, &activate).await, "already_active");
+    assert!(deployment.has(moved).await, "{LOST}");
+    server.end("TERM").await;
     deployment.close().await;
 }
 
