@@ -4,18 +4,17 @@
 //! addresses, keys, and the URLs of database and mail server. Then everything that was logged or
 //! answered is searched.
 
-use std::fmt::Write as _;
+mod guest;
+mod panics;
 
 use serde_json::{Value, json};
-use url::Url;
 
+use self::guest::{Guest, said_of_no_database};
 use super::canaries::Canaries;
 use super::deployment::{Deployment, body};
 use super::volume::{figure, seeded, volume};
 use super::{cheap, events};
-use crate::support::database::TestDatabase;
-use crate::support::process::{Running, Shell};
-use crate::support::proxy::free_port;
+use crate::support::process::Running;
 use crate::support::{Answer, Engine, Fault};
 
 /// What a token must not be known by: its claims and its signature. Its header is no secret.
@@ -248,90 +247,6 @@ fn canary(rng: &mut fastrand::Rng) -> String {
         .collect()
 }
 
-/// Who may use a test's database, with a password that is a canary: the test's own URL has none.
-struct Guest {
-    name: String,
-    password: String,
-    url: Url,
-}
-
-impl Guest {
-    /// Nobody where a file is the database.
-    async fn of(database: &TestDatabase, rng: &mut fastrand::Rng) -> Option<Self> {
-        // A server's own, and so of this run alone.
-        let name = format!("guest_{}", uuid::Uuid::now_v7().simple());
-        let password = canary(rng);
-        let mut url = Url::parse(&database.url).expect("a URL");
-        let welcome = match database.engine {
-            Engine::Sqlite => return None,
-            Engine::Postgres => {
-                let schema = database.text("SELECT CAST(current_schema AS text)").await;
-                let schema = schema.expect("a schema of its own");
-                [
-                    format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"),
-                    format!("GRANT USAGE ON SCHEMA {schema} TO {name}"),
-                    format!("GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {name}"),
-                ]
-                .to_vec()
-            }
-            Engine::MariaDb => {
-                let own = url.path().trim_start_matches('/');
-                [
-                    format!("CREATE USER {name} IDENTIFIED BY '{password}'"),
-                    format!("GRANT ALL ON {own}.* TO {name}"),
-                ]
-                .to_vec()
-            }
-        };
-        for statement in welcome {
-            database.execute(&statement).await;
-        }
-        url.set_username(&name).expect("a URL with a host");
-        url.set_password(Some(&password)).expect("the same");
-        Some(Self {
-            name,
-            password,
-            url,
-        })
-    }
-
-    async fn leave(&self, database: &TestDatabase) {
-        let name = &self.name;
-        if database.engine == Engine::Postgres {
-            database.execute(&format!("DROP OWNED BY {name}")).await;
-            database.execute(&format!("DROP ROLE {name}")).await;
-        } else {
-            database.execute(&format!("DROP USER {name}")).await;
-        }
-    }
-}
-
-/// What whoever opens a database says of a port where nobody listens, of a name that it does not
-/// know, and of a password that is wrong.
-async fn said_of_no_database(shell: &mut Shell, right: &Url) -> String {
-    let [mut nowhere, mut unknown, mut refused] = [right.clone(), right.clone(), right.clone()];
-    nowhere.set_port(Some(free_port())).expect("a host");
-    unknown.set_path("no_such_database");
-    let wrong = format!("{}-not", right.password().expect("a password"));
-    refused.set_password(Some(&wrong)).expect("a host");
-    let mut said = String::new();
-    for (url, must_fail) in [(nowhere, true), (unknown, true), (refused, false)] {
-        shell.set("READDRESS_DATABASE_URL", url.as_str());
-        // A PostgreSQL may trust whoever comes, and a server that serves does not end.
-        let commands: &[&str] = if must_fail {
-            &["check", "serve"]
-        } else {
-            &["check"]
-        };
-        for command in commands {
-            let ended = shell.run(&[command]).await;
-            assert!(!must_fail || ended.code != Some(0), "{command}: {ended:?}");
-            let _ = write!(said, "{}{}", ended.stdout, ended.stderr);
-        }
-    }
-    said
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_secret_is_logged_or_answered() {
     let (flows, mut rng, mut canaries) = (volume("SOAK_LEAKS", 2), seeded(), Canaries::default());
@@ -415,84 +330,4 @@ async fn nothing_secret_is_logged_or_answered() {
         }
         deployment.close().await;
     }
-}
-
-/// How many boundaries each step passes before it answers.
-const BOUNDARIES: [(&str, usize); 5] = [
-    ("request", 4),
-    ("confirm", 4),
-    ("activate", 4),
-    ("cancel", 2),
-    ("undo", 2),
-];
-
-/// Wherever it happens, and whatever it would say.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_panic_says_where_it_was_and_nothing_else() {
-    let (mut deployment, mut rng, mut canaries) =
-        (Deployment::on_sqlite().await, seeded(), Canaries::default());
-    let (_, key) = deployment
-        .shell
-        .get("READDRESS_SECRET_KEYS")
-        .split_once(':')
-        .expect("a kid");
-    canaries.add("the key", key);
-    deployment.shell.set("RUST_LOG", "trace");
-    let calm = deployment.shell.start("serve").await;
-    let each = BOUNDARIES
-        .iter()
-        .flat_map(|(step, last)| (1..=*last).map(|n| (*step, n)));
-    for (step, boundary) in each {
-        let [secret, password, old, new] = std::array::from_fn(|_| canary(&mut rng));
-        canaries.add("what was being worked on", &secret);
-        canaries.add("a password", &password);
-        canaries.add("an address", &old);
-        canaries.add("a new address", &new);
-        let hash = cheap::hash_of(&password, &mut rng);
-        canaries.add("a password hash", hash.rsplit('$').next().expect("a hash"));
-        let (old, new) = (format!("{old}@example.com"), format!("{new}@new.example"));
-        deployment.add_with(&old, &hash).await;
-        deployment
-            .shell
-            .set("STOP_AT_BOUNDARY", &boundary.to_string());
-        deployment.shell.set(
-            "PANIC_AT_BOUNDARY",
-            &format!("of {secret} of {password} of {old}"),
-        );
-        let server = deployment.shell.start("serve").await;
-        let mut walker = Walker {
-            deployment: &deployment,
-            server: &calm,
-            canaries: &mut canaries,
-            answers: vec![],
-            password,
-        };
-        let (access, link) = walker.walk_to(step, &old, &new).await;
-        walker.server = &server;
-        let answer = if step == "request" {
-            let password = json!({ "password": walker.password });
-            walker.post(REQUEST, Some(&access), password).await
-        } else {
-            walker.step(step, &link, &new).await
-        };
-        assert_eq!(answer.status, 500, "{step}, {boundary}: {}", answer.text);
-        answer.problem(500, "internal");
-        let answers = walker.answers.concat();
-        server.get("/healthz").await.ok(200);
-        let stdout = server.stdout();
-        let (code, log) = server.end("TERM").await;
-        assert_eq!(code, Some(0), "it goes on, and ends when it is told to");
-        assert_eq!(
-            log.matches("panicked: this is a defect").count(),
-            1,
-            "{log}"
-        );
-        assert!(log.contains("boundary.rs"), "{log}");
-        assert_eq!(
-            canaries.found_in(&format!("{log}{stdout}{answers}")),
-            [""; 0]
-        );
-    }
-    calm.end("TERM").await;
-    deployment.close().await;
 }
