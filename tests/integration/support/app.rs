@@ -160,14 +160,15 @@ impl TestApp {
         }
     }
 
-    /// Another replica on the same database, mailbox and clock, with these keys; stops with the
-    /// first.
+    /// Another replica on the same database, through connections of its own, with the same mailbox
+    /// and clock and with these keys. The table is our own. Stops with the first.
     pub async fn replica(&self, keys: &str) -> Replica {
         let options = Options {
             keys: keys.to_owned(),
             ..self.options.clone()
         };
-        let served = serve(&options, &self.users, &self.smtp, &self.clock).await;
+        let users = self.database.users_of_another(&Layout::own()).await;
+        let served = serve(&options, &users, &self.smtp, &self.clock).await;
         Replica {
             url: served.url,
             flow: served.flow,

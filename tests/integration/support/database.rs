@@ -162,14 +162,26 @@ pub async fn at(engine: Engine, url: String) -> TestDatabase {
     }
 }
 
+async fn users_through(pool: &Database, layout: &Layout, allow_non_unique: bool) -> Users {
+    let survey = users::survey(pool, layout, allow_non_unique).await;
+    let survey = survey.expect("a table that can be looked at");
+    let table = survey
+        .table
+        .unwrap_or_else(|| panic!("{:?}", survey.findings));
+    Users::new(pool.clone(), table)
+}
+
 impl TestDatabase {
     /// The users table in it.
     pub async fn users(&self, layout: &Layout, allow_non_unique: bool) -> Users {
-        let survey = self.survey(layout, allow_non_unique).await;
-        let table = survey
-            .table
-            .unwrap_or_else(|| panic!("{:?}", survey.findings));
-        Users::new(self.pool.clone(), table)
+        users_through(&self.pool, layout, allow_non_unique).await
+    }
+
+    /// The same through connections of its own, as another process has them: what one pool lines
+    /// up by itself, the database has to.
+    pub async fn users_of_another(&self, layout: &Layout) -> Users {
+        let pool = connect(&self.url, 10, Purpose::Serve).await;
+        users_through(&pool.expect("it takes another"), layout, false).await
     }
 
     /// What is said of a users table in it.
