@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::cheap;
 use super::pipe::{Pipe, Said};
-use super::volume::{figure, seeded, volume};
+use super::volume::{complaint, figure, seeded, volume};
 use crate::support::app::Replica;
 use crate::support::{Engine, Options, Person, TestApp};
 
@@ -52,19 +52,37 @@ async fn guesses(urls: &[&str], person: &Person, count: usize) -> Vec<Said> {
     .await
 }
 
-/// How many of two hundred guesses at once were hashed, of a person with five left.
-async fn hashed(app: &TestApp, replicas: &[Replica], person: &Person) -> (u64, Vec<Said>) {
-    let urls: Vec<&str> = replicas
-        .iter()
-        .map(|replica| replica.url.as_str())
-        .chain([app.url.as_str()])
-        .collect();
+fn urls<'a>(app: &'a TestApp, replicas: &'a [Replica]) -> Vec<&'a str> {
+    let others = replicas.iter().map(|replica| replica.url.as_str());
+    others.chain([app.url.as_str()]).collect()
+}
+
+/// Two hundred guesses at once, of a person with five left: never more than five are hashed, and
+/// whatever those leave is there for others, to the last.
+async fn exactly_what_is_left_is_hashed(app: &TestApp, replicas: &[Replica], person: &Person) {
+    let urls = urls(app, replicas);
     for said in guesses(&urls, person, BURST - LEFT).await {
         assert_eq!(said.code(), "wrong_password");
     }
     let before = checked(app, replicas);
-    let answers = guesses(&urls, person, 200).await;
-    (checked(app, replicas) - before, answers)
+    let hashed = || checked(app, replicas) - before;
+    let mut answers = guesses(&urls, person, 200).await;
+    assert!(hashed() <= LEFT as u64, "{} were hashed", hashed());
+    // Who found no place, or no connection in time, was turned away before, and charged nothing.
+    let mut refused = false;
+    for url in urls.iter().cycle().take(50) {
+        answers.extend(guesses(&[url], person, 1).await);
+        refused = answers[answers.len() - 1].code() == "rate_limited";
+        if refused {
+            break;
+        }
+    }
+    assert!(refused, "nobody is limited: {answers:?}");
+    assert_eq!(hashed(), LEFT as u64, "{answers:?}");
+    let of = |code: &str| answers.iter().filter(|said| said.code() == code).count();
+    assert_eq!(of("wrong_password"), LEFT);
+    let turned_away = of("rate_limited") + of("overloaded") + of("database_unavailable");
+    assert_eq!(turned_away + LEFT, answers.len(), "{answers:?}");
 }
 
 async fn holds(app: &TestApp, replicas: &[Replica], name: &str) {
@@ -72,13 +90,7 @@ async fn holds(app: &TestApp, replicas: &[Replica], name: &str) {
     let mut rng = seeded();
     for round in 0..rounds {
         let person = cheap::person(app, &format!("ann{round}@example.com"), &mut rng).await;
-        let (hashed, answers) = hashed(app, replicas, &person).await;
-        let of = |code: &str| answers.iter().filter(|said| said.code() == code).count();
-        assert!(hashed <= LEFT as u64, "{hashed} were hashed");
-        assert_eq!(of("wrong_password") as u64, hashed);
-        // Who found no place, or no connection in time, was turned away before.
-        let turned_away = of("rate_limited") + of("overloaded") + of("database_unavailable");
-        assert_eq!(turned_away + of("wrong_password"), 200, "{answers:?}");
+        exactly_what_is_left_is_hashed(app, replicas, &person).await;
 
         // `Retry-After` is true: a second earlier is too early, and then one is let in, and one only.
         let refused = app.request(&person.access, "guess").await;
@@ -90,12 +102,7 @@ async fn holds(app: &TestApp, replicas: &[Replica], name: &str) {
             .await
             .problem(429, "rate_limited");
         app.clock.advance(Duration::from_secs(1));
-        let urls: Vec<&str> = replicas
-            .iter()
-            .map(|replica| replica.url.as_str())
-            .chain([app.url.as_str()])
-            .collect();
-        let next = guesses(&urls, &person, 9).await;
+        let next = guesses(&urls(app, replicas), &person, 9).await;
         assert_eq!(
             next.iter()
                 .filter(|said| said.code() == "wrong_password")
@@ -108,7 +115,7 @@ async fn holds(app: &TestApp, replicas: &[Replica], name: &str) {
             .ok(200);
     }
     figure(format_args!(
-        "limits: {name}, {rounds} times 200 guesses at once with {LEFT} left: never more than {LEFT} hashed"
+        "limits: {name}, {rounds} times 200 guesses at once with {LEFT} left: exactly {LEFT} hashed"
     ));
 }
 
@@ -133,15 +140,36 @@ async fn three_replicas_have_one_limit() {
     app.close().await;
 }
 
-/// The control: a table that forgets what was charged.
+/// The controls: a table that forgets what was charged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_charge_that_is_forgotten_is_noticed() {
     let app = TestApp::on_sqlite(options()).await;
-    let person = cheap::person(&app, "ann@example.com", &mut seeded()).await;
     let forget = "CREATE TRIGGER sabotage AFTER UPDATE OF passwords_tat ON users \
         BEGIN UPDATE users SET passwords_tat = NULL WHERE id = NEW.id; END";
-    app.database.execute(forget).await;
-    let (hashed, _) = hashed(&app, &[], &person).await;
-    assert!(hashed > LEFT as u64, "{hashed}");
+    is_noticed(&app, &[], forget).await;
     app.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_charge_that_is_forgotten_is_noticed_at_three_replicas() {
+    let Some(app) = TestApp::on(Engine::Postgres, options()).await else {
+        return;
+    };
+    let replicas = [
+        app.replica(&app.options.keys).await,
+        app.replica(&app.options.keys).await,
+    ];
+    let forget = "CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS \
+        'BEGIN NEW.passwords_tat := NULL; RETURN NEW; END'; \
+        CREATE TRIGGER sabotage BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION sabotage()";
+    is_noticed(&app, &replicas, forget).await;
+    drop(replicas);
+    app.close().await;
+}
+
+async fn is_noticed(app: &TestApp, replicas: &[Replica], sabotage: &str) {
+    let person = cheap::person(app, "ann@example.com", &mut seeded()).await;
+    app.database.execute(sabotage).await;
+    let complaint = complaint(exactly_what_is_left_is_hashed(app, replicas, &person)).await;
+    assert!(complaint.ends_with("were hashed"), "{complaint:?}");
 }
