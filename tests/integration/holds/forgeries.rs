@@ -46,7 +46,7 @@ pub struct Knowledge {
 pub struct Forgery {
     pub door: &'static str,
     pub token: String,
-    /// Whether it is signed with a secret of ours that signs its kind.
+    /// Whether it is signed with a secret of the ring that signs its kind.
     pub signed: bool,
     pub how: String,
 }
@@ -123,9 +123,15 @@ impl Forger {
         Forgery {
             door,
             token: forge::sign(&header, &claims, &secret),
-            signed: true,
+            signed: secret == right_secret || secret == self.other_secret(door),
             how: how.join(", "),
         }
+    }
+
+    /// What another key of the ring signs that kind with.
+    fn other_secret(&self, door: &str) -> &[u8] {
+        let (_, links, access) = &self.known.other_key;
+        if door == "me" { access } else { links }
     }
 
     /// Something that we never write and nobody minds.
@@ -590,7 +596,8 @@ impl Forger {
         Forgery {
             door,
             token,
-            signed: true,
+            // Signed for its own door.
+            signed: false,
             how: format!("door of {home}"),
         }
     }
