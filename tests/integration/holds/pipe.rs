@@ -114,6 +114,13 @@ pub fn post(path: &str, body: &Value) -> String {
     )
 }
 
+/// The same with that access token.
+pub fn post_as(access: &str, path: &str, body: &Value) -> String {
+    let host = "Host: x\r\n";
+    let authorized = format!("{host}Authorization: Bearer {access}\r\n");
+    post(path, body).replacen(host, &authorized, 1)
+}
+
 /// A `GET` with that access token.
 pub fn get(path: &str, access: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {access}\r\n\r\n")

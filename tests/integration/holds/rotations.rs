@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::cheap;
 use super::deployment::body;
-use super::pipe::{Pipe, Said, post};
+use super::pipe::{Pipe, Said, get, post, post_as};
 use super::volume::{figure, seeded, volume};
 use crate::support::app::{PASSWORD, Replica};
 use crate::support::{Engine, Options, TestApp};
@@ -24,7 +24,8 @@ const REPLICAS: usize = 3;
 const PEOPLE: usize = 4;
 /// From one replica of a rollout to the next: some changes of an address.
 const STAGGER: Duration = Duration::from_millis(150);
-const ANN: &str = "ann@example.com";
+/// What a key signs: a link of each kind, and an access token.
+const KINDS: [&str; 5] = ["confirm", "activate", "cancel", "undo", "me"];
 
 /// How a rotation is done.
 #[derive(Clone, Copy, PartialEq)]
@@ -63,13 +64,18 @@ async fn rotate(rotations: usize, rollouts: Rollouts) -> Option<(usize, Vec<Stri
     let mut ring = VecDeque::from([app.options.keys.clone()]);
     let mut fleet = Fleet::start(&app, &ring).await;
     let mut rng = seeded();
-    cheap::person(&app, ANN, &mut rng).await;
     let load = Load::start(&app, &fleet, &mut rng).await;
 
     let mut broken = Vec::new();
     for rotation in 0..rotations {
-        // Made with the key that is about to be retired, and not used.
-        let link = fleet.door().confirm_link(&app, ANN).await.expect("a link");
+        // Made with the key that is about to be retired: those are used while it verifies, these
+        // when it does not any more.
+        let those = fleet
+            .kept(&app, &format!("those{rotation}"), &mut rng)
+            .await;
+        let these = fleet
+            .kept(&app, &format!("these{rotation}"), &mut rng)
+            .await;
         let new = keys::generate().expect("random").to_string();
         if rollouts == Rollouts::Two {
             ring.push_back(new);
@@ -79,17 +85,31 @@ async fn rotate(rotations: usize, rollouts: Rollouts) -> Option<(usize, Vec<Stri
             ring.push_front(new);
         }
         fleet.roll_out(&app, &ring).await;
-        for state in fleet.states_of(&link).await {
-            if state != (200, "usable".to_owned()) {
-                broken.push(format!("{rotation}: {state:?} while its key verifies"));
+        for kept in those.iter().chain(&these) {
+            for said in fleet.say(&kept.look()).await {
+                if !kept.is_usable(&said) {
+                    broken.push(format!(
+                        "{rotation}: {kept:?} while its key verifies: {said:?}"
+                    ));
+                }
             }
+        }
+        for kept in &those {
+            let said = fleet.door().ask(&kept.used()).await;
+            broken.extend(well(kept.kind, &said).err());
         }
         load.everybody_has_begun_anew().await;
         ring.pop_back();
         fleet.roll_out(&app, &ring).await;
-        for state in fleet.states_of(&link).await {
-            if state != (400, "invalid_link".to_owned()) {
-                broken.push(format!("{rotation}: {state:?} after its key was retired"));
+        for kept in &these {
+            for request in [kept.look(), kept.used()] {
+                for said in fleet.say(&request).await {
+                    if !kept.is_refused(&said) {
+                        broken.push(format!(
+                            "{rotation}: {kept:?} after its key was retired: {said:?}"
+                        ));
+                    }
+                }
             }
         }
     }
@@ -141,15 +161,74 @@ impl Fleet {
         *self.door.urls.write().expect("not poisoned") = urls.collect();
     }
 
-    /// What each replica says of a link.
-    async fn states_of(&self, link: &str) -> Vec<(u16, String)> {
-        let request = post("/v1/email-change/inspect", &body("inspect", link, ""));
-        let mut states = Vec::new();
+    /// What each replica says to that.
+    async fn say(&self, request: &str) -> Vec<Said> {
+        let mut all = Vec::new();
         for replica in &self.replicas {
-            let said = Pipe::open(&replica.url).await.ask(&request).await;
-            states.push((said.status, said.field("state") + &said.code()));
+            all.push(Pipe::open(&replica.url).await.ask(request).await);
         }
-        states
+        all
+    }
+
+    /// One of each kind, of somebody each.
+    async fn kept(&self, app: &TestApp, name: &str, rng: &mut fastrand::Rng) -> Vec<Kept> {
+        let mut all = Vec::new();
+        for kind in KINDS {
+            let [email, new_email] =
+                ["", ".new"].map(|which| format!("{name}.{kind}{which}@example.com"));
+            cheap::person(app, &email, rng).await;
+            let token = self.door.token(app, kind, &email, &new_email).await;
+            all.push(Kept {
+                kind,
+                token: token.unwrap_or_else(|error| panic!("{kind}: {error}")),
+                new_email,
+            });
+        }
+        all
+    }
+}
+
+/// What somebody has in a mailbox or a browser while the keys are rotated.
+#[derive(Debug)]
+struct Kept {
+    kind: &'static str,
+    token: String,
+    new_email: String,
+}
+
+impl Kept {
+    /// Shows it where that changes nothing.
+    fn look(&self) -> String {
+        match self.kind {
+            "me" => self.used(),
+            _ => post(
+                "/v1/email-change/inspect",
+                &body("inspect", &self.token, ""),
+            ),
+        }
+    }
+
+    fn used(&self) -> String {
+        match self.kind {
+            "me" => get("/v1/me", &self.token),
+            step => post(
+                &format!("/v1/email-change/{step}"),
+                &body(step, &self.token, &self.new_email),
+            ),
+        }
+    }
+
+    /// As [`Kept::look`] sees it.
+    fn is_usable(&self, said: &Said) -> bool {
+        said.status == 200 && (self.kind == "me" || said.field("state") == "usable")
+    }
+
+    fn is_refused(&self, said: &Said) -> bool {
+        let how = (said.status, said.code());
+        match self.kind {
+            "me" => how == (401, "unauthenticated".to_owned()),
+            _ => how == (400, "invalid_link".to_owned()),
+        }
     }
 }
 
@@ -184,32 +263,67 @@ impl Door {
         well(step, &said)
     }
 
-    /// From the password to a link in the current mailbox.
-    async fn confirm_link(&self, app: &TestApp, email: &str) -> Result<String, String> {
+    /// The newest of that kind.
+    async fn token(
+        &self,
+        app: &TestApp,
+        kind: &str,
+        email: &str,
+        new_email: &str,
+    ) -> Result<String, String> {
+        match kind {
+            "me" => self.access(email).await,
+            "confirm" => self.confirm_link(app, email).await,
+            "activate" => self.activate_link(app, email, new_email).await,
+            "cancel" => {
+                self.confirm_link(app, email).await?;
+                mailed(app, "cancel-email-change", email).await
+            }
+            _ => {
+                self.change(app, email, new_email).await?;
+                mailed(app, "undo-email-change", email).await
+            }
+        }
+    }
+
+    async fn access(&self, email: &str) -> Result<String, String> {
         let credentials = json!({ "email": email, "password": PASSWORD });
         let session = self.ask(&post("/v1/session", &credentials)).await;
         well("sign in", &session)?;
-        let request = post("/v1/email-change/request", &json!({ "password": PASSWORD }));
-        let authorization = format!(
-            "Authorization: Bearer {}\r\n",
-            session.field("access_token")
-        );
-        let request = request.replacen("Host: x\r\n", &format!("Host: x\r\n{authorization}"), 1);
+        Ok(session.field("access_token"))
+    }
+
+    /// From the password to a link in the current mailbox.
+    async fn confirm_link(&self, app: &TestApp, email: &str) -> Result<String, String> {
+        let (access, body) = (self.access(email).await?, json!({ "password": PASSWORD }));
+        let request = post_as(&access, "/v1/email-change/request", &body);
         well("request", &self.ask(&request).await)?;
-        let link = app.smtp.newest(email, |mail| mail.find_token("new-email"));
-        link.ok_or_else(|| "request: no mail".to_owned())
+        mailed(app, "new-email", email).await
+    }
+
+    /// And on to the link in the new mailbox.
+    async fn activate_link(&self, app: &TestApp, from: &str, to: &str) -> Result<String, String> {
+        let confirm = self.confirm_link(app, from).await?;
+        self.step("confirm", &confirm, to).await?;
+        mailed(app, "email-activation", to).await
     }
 
     /// From one address to another.
     async fn change(&self, app: &TestApp, from: &str, to: &str) -> Result<(), String> {
-        let confirm = self.confirm_link(app, from).await?;
-        self.step("confirm", &confirm, to).await?;
-        let link = app
-            .smtp
-            .newest(to, |mail| mail.find_token("email-activation"));
-        let activate = link.ok_or("confirm: no mail")?;
+        let activate = self.activate_link(app, from, to).await?;
         self.step("activate", &activate, to).await
     }
+}
+
+/// Waits for a mail with such a link: those that nothing depends on come after the answer.
+async fn mailed(app: &TestApp, page: &str, to: &str) -> Result<String, String> {
+    for _ in 0..500 {
+        if let Some(link) = app.smtp.newest(to, |mail| mail.find_token(page)) {
+            return Ok(link);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Err(format!("no {page} link to {to}"))
 }
 
 fn well(step: &str, said: &Said) -> Result<(), String> {
