@@ -13,6 +13,9 @@ use super::volume::seeded;
 use crate::support::app::{PASSWORD, Replica};
 use crate::support::{Engine, Options, Person, TestApp};
 
+/// How much later one side of a volley may begin, in microseconds: longer than a step takes.
+pub const LATEST: u64 = 40_000;
+
 /// What is wrong with the database from the volley on.
 #[derive(Clone, Copy, Debug)]
 pub enum Sabotage {
@@ -40,7 +43,9 @@ impl Sabotage {
             Self::Frozen => Some(trigger(
                 "NEW.email_change_nonce := OLD.email_change_nonce; RETURN NEW;",
             )),
-            Self::NotUnique => Some("ALTER TABLE users DROP CONSTRAINT users_email_key".to_owned()),
+            Self::NotUnique => {
+                Some("ALTER TABLE users DROP CONSTRAINT IF EXISTS users_email_key".to_owned())
+            }
         }
     }
 
@@ -104,16 +109,34 @@ impl Replicas {
     /// Fires all of them at once, at replicas and after delays of chance; the answers, in the order
     /// of the shots.
     pub async fn volley(&mut self, shots: &[Shot]) -> Vec<Said> {
+        self.volley_beside(shots, async {}).await.0
+    }
+
+    /// The same while something else is done, from the moment on that the volley is sent.
+    pub async fn volley_beside<T: Send + 'static>(
+        &mut self,
+        shots: &[Shot],
+        other: impl Future<Output = T> + Send + 'static,
+    ) -> (Vec<Said>, T) {
         let spread = [0, 500, 2_000, 8_000][self.rng.usize(0..4)];
+        // Every other time one side begins later, or the one that has less to do would always be
+        // first.
+        let late = shots[self.rng.usize(0..shots.len())].0;
+        let latest = if self.rng.bool() { LATEST } else { 0 };
+        let later = Duration::from_micros(self.rng.u64(0..=latest));
         self.begin_sabotage().await;
         let mut pipes =
             join_all((0..shots.len()).map(|at| Pipe::open(&self.urls[at % self.urls.len()]))).await;
         self.rng.shuffle(&mut pipes);
+        let other = tokio::spawn(other);
         let firing = pipes
             .into_iter()
             .zip(shots)
             .map(|(mut pipe, (step, token))| {
-                let delay = Duration::from_micros(self.rng.u64(0..=spread));
+                let mut delay = Duration::from_micros(self.rng.u64(0..=spread));
+                if *step == late {
+                    delay += later;
+                }
                 let request = post(&format!("/v1/email-change/{step}"), &body(step, token));
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
@@ -125,8 +148,9 @@ impl Replicas {
         for shot in firing {
             answers.push(shot.await.expect("no panic"));
         }
+        let other = other.await.expect("no panic");
         self.end_sabotage().await;
-        answers
+        (answers, other)
     }
 
     pub async fn begin_sabotage(&self) {
