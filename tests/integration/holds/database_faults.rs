@@ -127,10 +127,11 @@ impl Mover {
             self.homes[1 - self.at].clone(),
         );
         self.insist(well, || app.request(&access, PASSWORD)).await;
+        // Mailed to another address, if the one they moved to is lost.
         let confirm = app
             .smtp
             .newest(&old, |mail| mail.find_token("new-email"))
-            .expect("a link");
+            .expect(LOST);
         self.insist(well, || app.confirm(&confirm, PASSWORD, &new))
             .await;
         let activate = app

@@ -5,6 +5,15 @@ use serde_json::{Value, json};
 
 use super::volume::complaint;
 
+const EVENTS: [&str; 6] = [
+    "requested",
+    "confirmed",
+    "activated",
+    "cancelled",
+    "undone",
+    "refused",
+];
+
 /// Found before the row is read, and before the link is: nobody knows yet whose they are.
 const NO_ROW: [&str; 3] = ["invalid_link", "link_expired", "invalid_email"];
 const NO_LINK: [&str; 2] = ["invalid_link", "link_expired"];
@@ -46,14 +55,7 @@ pub fn check(log: &str, flows: usize) -> usize {
         }
         checked += 1;
     }
-    for event in [
-        "requested",
-        "confirmed",
-        "activated",
-        "cancelled",
-        "undone",
-        "refused",
-    ] {
+    for event in EVENTS {
         let times = log.matches(&format!("email_change.{event}\"")).count();
         assert!(
             times >= flows,
@@ -75,15 +77,7 @@ async fn an_event_that_says_too_little_is_noticed() {
             "kid": "k1", "account": "a***@x.example", "sent_to": "a***@x.example",
             "step": "activate", "reason": "link_used" })
     };
-    let names = [
-        "requested",
-        "confirmed",
-        "activated",
-        "cancelled",
-        "undone",
-        "refused",
-    ];
-    let good: Vec<Value> = names.into_iter().map(event).collect();
+    let good: Vec<Value> = EVENTS.into_iter().map(event).collect();
     let log = |events: &[Value]| -> String {
         let lines: Vec<String> = events.iter().map(Value::to_string).collect();
         lines.join("\n")
@@ -93,7 +87,7 @@ async fn an_event_that_says_too_little_is_noticed() {
         let mut missing = good.clone();
         missing.remove(at);
         assert_ne!(complaint(async { check(&log(&missing), 1) }).await, "");
-        let needed: &[&str] = if names[at] == "refused" {
+        let needed: &[&str] = if EVENTS[at] == "refused" {
             &["request_id", "user_id", "account", "kid", "reason"]
         } else {
             &["request_id", "user_id", "account", "kid", "sent_to"]
@@ -102,7 +96,7 @@ async fn an_event_that_says_too_little_is_noticed() {
             let mut bare = good.clone();
             bare[at].as_object_mut().expect("an object").remove(*name);
             let complaint = complaint(async { check(&log(&bare), 1) }).await;
-            assert_ne!(complaint, "", "{} without {name}", names[at]);
+            assert_ne!(complaint, "", "{} without {name}", EVENTS[at]);
         }
     }
 }
