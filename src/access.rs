@@ -150,7 +150,9 @@ impl Access {
             tracing::info!(client = %caller.ip, "session.refused");
             return Err(SignInError::Unauthenticated);
         };
-        Span::current().record("user_id", user.id.as_str());
+        Span::current()
+            .record("user_id", user.id.as_str())
+            .record("account", masked(&user.email));
         tracing::info!(user_id = %user.id, "session.created");
         Ok(Session {
             access_token: self.issue(&user),

@@ -174,7 +174,6 @@ impl EmailChange {
         id: &str,
         deadline: Deadline,
     ) -> Result<Result<User, LinkRefused>, DatabaseError> {
-        Span::current().record("user_id", id);
         let user = self.users.find(id, deadline).await?;
         if let Some(user) = &user {
             Span::current().record("account", masked(&user.email));

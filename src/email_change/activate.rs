@@ -4,8 +4,6 @@
 //! A mailbox that the mail server says is gone cannot be told and must not hold its owner hostage:
 //! the change goes on without notice, and without an undo window.
 
-use tracing::Span;
-
 use super::link::{Activate, Link};
 use super::mail::WayBack;
 use super::{Caller, Defect, EmailChange, LinkRefused};
@@ -70,7 +68,6 @@ impl EmailChange {
             .links
             .check::<Activate>(token)
             .map_err(LinkRefused::from)?;
-        Span::current().record("kid", link.kid());
         let user = self.user_of(link.user_id(), caller.deadline).await??;
         if link.is_done(&user) {
             return Ok(already_active(user));

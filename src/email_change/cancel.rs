@@ -5,8 +5,6 @@
 //! it. A fresh nonce is all it writes; an undo window stays as it is. The write comes first, and
 //! decides anew if another one was faster: a thief must not outrun it.
 
-use tracing::Span;
-
 use super::link::{Cancel, Link};
 use super::{Caller, Defect, EmailChange, LinkRefused, TRIES};
 use crate::email_address::masked;
@@ -47,7 +45,6 @@ impl EmailChange {
             .links
             .check::<Cancel>(token)
             .map_err(LinkRefused::from)?;
-        Span::current().record("kid", link.kid());
         let (flow, caller) = (self.clone(), *caller);
         self.to_the_end(async move { flow.stop_change(&caller, &link).await })
             .await

@@ -5,8 +5,6 @@
 //! one mail, the same answer. The write that follows the mail puts the derived nonce in place and
 //! so spends this link, kills every other one, and brings the activate link to life.
 
-use tracing::Span;
-
 use super::link::Confirm;
 use super::{Caller, Defect, EmailChange, LinkRefused, PasswordRefused, verify};
 use crate::deadline::Deadline;
@@ -71,7 +69,6 @@ impl EmailChange {
             .links
             .check::<Confirm>(token)
             .map_err(LinkRefused::from)?;
-        Span::current().record("kid", link.kid());
         let new_email = EmailAddress::parse(new_email)?;
         if !self.users.takes(&new_email) {
             return Err(InvalidEmailAddress.into());

@@ -111,7 +111,9 @@ impl EmailChange {
         new_email: Option<String>,
         holds: impl FnOnce(&User) -> LinkState,
     ) -> Result<Inspection, InspectError> {
-        Span::current().record("kid", link.kid());
+        Span::current()
+            .record("kid", link.kid())
+            .record("user_id", link.user_id());
         let user = self.user_of(link.user_id(), caller.deadline).await??;
         let state = if self.links.has_expired(link) {
             LinkState::Expired

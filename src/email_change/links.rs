@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tracing::Span;
 use zeroize::Zeroizing;
 
 use super::link::{
@@ -104,13 +105,17 @@ impl Links {
         !self.jwts.is_past(self.window_end(opened_at))
     }
 
-    /// Reads a link that must be ours, of kind `K`, and alive.
+    /// Reads a link that must be ours, of kind `K`, and alive. Whatever else is found, the log of this
+    /// request says from then on whose it is.
     ///
     /// # Errors
     ///
     /// [`LinkError`].
     pub fn check<K: Kind>(&self, token: &str) -> Result<Link<K>, LinkError> {
         let link = self.read(token)?;
+        Span::current()
+            .record("kid", link.kid())
+            .record("user_id", link.user_id());
         if self.has_expired(&link) {
             return Err(LinkError::Expired);
         }

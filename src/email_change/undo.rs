@@ -3,8 +3,6 @@
 //! The link carries its own proof, sealed: a thief who changed address *and* password can change
 //! nothing that it depends on. It works while the row still has the window that it belongs to.
 
-use tracing::Span;
-
 use super::link::{Link, Restoration, Undo};
 use super::{Caller, Defect, EmailChange, LinkRefused, PasswordRefused, TRIES, verify};
 use crate::email_address::masked;
@@ -72,7 +70,6 @@ impl EmailChange {
             return Err(UndoError::NotOffered);
         }
         let link = self.links.check::<Undo>(token).map_err(LinkRefused::from)?;
-        Span::current().record("kid", link.kid());
         let old = link.open().map_err(LinkRefused::from)?;
         let user = self.user_of(link.user_id(), caller.deadline).await??;
         if !undoes(&old, &user) {

@@ -118,7 +118,7 @@ impl Lane {
             ),
             refusals: all.add(
                 "readdress_password_lane_refusals_total",
-                "Passwords refused for lack of time, by `cause`: `full` at once, `late` after a second",
+                "Passwords refused for lack of time, by `cause`: `full` at once, `late` within a second",
                 Family::default(),
             ),
         }

@@ -20,8 +20,8 @@ use crate::metrics::Metrics;
 /// How many may wait beyond those being hashed: half a second's work of two threads.
 const QUEUE: usize = 32;
 /// Who has waited so long for a thread is refused instead of served, however long the hashes take
-/// that are before.
-const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// that are before: short enough for the answer to be there within a second.
+const LONGEST_WAIT: Duration = Duration::from_millis(750);
 
 /// The lane is full, or did not come to this job in time. Try again in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

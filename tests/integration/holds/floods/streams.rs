@@ -94,6 +94,10 @@ async fn streams_that_are_opened_and_reset_cost_their_sender_the_connection() {
 /// The control.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_puts_up_with_it_is_noticed() {
-    let told = told(&naive::start(), Duration::from_secs(2)).await;
+    let url = naive::start();
+    let mut pipe = Pipe::open(&url).await;
+    let served = pipe.ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(served.status, 200);
+    let told = told(&url, Duration::from_secs(2)).await;
     assert_eq!(told, None, "it is left open");
 }
