@@ -53,6 +53,7 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// Listens there, with room for a burst of connections.
 ///
 /// # Errors
+///
 /// The address is taken, is none of this machine, or may not be listened on.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {

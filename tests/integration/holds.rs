@@ -1,7 +1,7 @@
 //! It holds: what people and machines do at their worst.
 //!
 //! Each file is one kind of worst, with an oracle that says what must be true whatever happened, and
-//! a negative control: something really broken, which that oracle must notice. `cargo test`
+//! in most a negative control: something really broken, which that oracle must notice. `cargo test`
 //! runs a little of each, from a fixed seed; `scripts/soak` runs all of it and prints what it measured.
 
 mod canaries;

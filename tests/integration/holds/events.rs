@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::volume::complaint;
+use super::deployment::{Deployment, request, show, sign_in};
+use super::volume::{complaint, seeded};
 
 const EVENTS: [&str; 6] = [
     "requested",
@@ -65,6 +66,34 @@ pub fn check(log: &str, flows: usize) -> usize {
         );
     }
     checked
+}
+
+/// It was signed by us, so it is known whose it was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_that_has_expired_says_whose_it_was() {
+    let mut deployment = Deployment::on_sqlite().await;
+    deployment.shell.set("READDRESS_LOG_FORMAT", "json");
+    deployment.shell.set("READDRESS_CONFIRM_TTL", "1s");
+    let server = deployment.shell.start("serve").await;
+    deployment.add("ann@example.com", &mut seeded()).await;
+    let access = sign_in(&server, "ann@example.com").await;
+    request(&server, &access).await.ok(202);
+    let confirm = deployment.await_link("new-email", "ann@example.com").await;
+    tokio::time::sleep(std::time::Duration::from_millis(2_100)).await;
+    show(&server, "confirm", &confirm, "ann@new.example")
+        .await
+        .problem(410, "link_expired");
+    let (_, log) = server.end("TERM").await;
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut refused = lines.filter(|line| line["reason"] == "link_expired");
+    let line = refused.next().expect("the refusal is logged");
+    assert!(
+        line["user_id"].is_string() && line["kid"].is_string(),
+        "{line}"
+    );
+    deployment.close().await;
 }
 
 fn is_masked(address: &Value) -> bool {

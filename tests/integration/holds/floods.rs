@@ -2,7 +2,7 @@
 //!
 //! The real binary in a process of its own, so that its memory and its time are its own. Figures are
 //! held to their bounds when a flood lasts; the few seconds of `cargo test` only show that it works.
-//! The control of each is a [`naive`] server, which does what a flood hopes for.
+//! The control of most is a [`naive`] server, which does what a flood hopes for.
 
 mod connections;
 mod naive;
