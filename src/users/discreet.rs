@@ -18,8 +18,17 @@ pub(super) fn words(error: &DbErr) -> String {
         }
     });
     let words: String = words.collect();
-    words.trim_end().replace(char::is_control, " ")
+    words
+        .trim_end()
+        .replace(|c: char| c.is_control() || TURNS_A_LINE.contains(&c), " ")
 }
+
+/// The line breaks and the marks of direction (UAX #9) that are no control characters, but end a line
+/// or turn it around where it is read.
+const TURNS_A_LINE: [char; 14] = [
+    '\u{061c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202a}', '\u{202b}', '\u{202c}',
+    '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}',
+];
 
 #[cfg(test)]
 mod tests {
@@ -42,9 +51,9 @@ mod tests {
 
     #[test]
     fn it_is_one_line() {
-        let words = said("no\r\n2027-01-15 forged\u{1b}[31m \u{85}again\n");
+        let words = said("no\r\n2027-01-15 forged\u{1b}[31m \u{85}again\u{2028}and \u{202e}back\n");
         assert!(
-            words.ends_with("no  2027-01-15 forged [31m  again"),
+            words.ends_with("no  2027-01-15 forged [31m  again and  back"),
             "{words}"
         );
     }

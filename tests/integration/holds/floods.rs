@@ -13,12 +13,13 @@ mod streams;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::deployment::{Deployment, request, show, sign_in};
 use super::pipe::{Pipe, post};
 use super::statistics::percentile;
-use super::volume::{resident_kib, seeded};
+use super::volume::{complaint, forget_peak, peak_kib, resident_kib, seeded};
 use crate::support::process::Running;
 
 /// A flood of so many seconds is held to the bounds.
@@ -62,19 +63,51 @@ async fn activate_links(deployment: &Deployment, server: &Running, count: usize)
     links
 }
 
-/// Shows these links one after the other, each over a connection of its own, and says how many
-/// milliseconds each activation took.
+/// Shows this link over a connection of its own, and says how many milliseconds that took.
+async fn activation(url: &str, link: &str) -> f64 {
+    let began = Instant::now();
+    let (mut pipe, body) = (Pipe::open(url).await, json!({ "token": link }));
+    let said = pipe.ask(&post("/v1/email-change/activate", &body)).await;
+    assert_eq!(said.status, 200, "{said:?}");
+    began.elapsed().as_secs_f64() * 1e3
+}
+
+/// The same for these, one after the other.
 async fn activations(url: &str, links: &[String], pause: Duration) -> Vec<f64> {
     let mut times = Vec::new();
     for link in links {
-        let began = Instant::now();
-        let (mut pipe, body) = (Pipe::open(url).await, json!({ "token": link }));
-        let said = pipe.ask(&post("/v1/email-change/activate", &body)).await;
-        times.push(began.elapsed().as_secs_f64() * 1e3);
-        assert_eq!(said.status, 200, "{said:?}");
+        times.push(activation(url, link).await);
         sleep(pause).await;
     }
     times
+}
+
+/// A flood of so many rounds, and what activations take from its first to its last: of these links,
+/// as far apart as there are enough of them for.
+async fn activations_throughout(
+    url: &str,
+    links: &[String],
+    rounds: usize,
+    mut round: impl AsyncFnMut(usize),
+) -> Vec<f64> {
+    let (every, (beat, mut beats)) = (rounds.div_ceil(links.len()), mpsc::unbounded_channel());
+    let flood = async {
+        for number in 0..rounds {
+            if number % every == 0 {
+                beat.send(()).expect("somebody who listens");
+            }
+            round(number).await;
+        }
+    };
+    let activations = async {
+        let mut times = Vec::new();
+        for link in &links[..rounds.div_ceil(every)] {
+            beats.recv().await.expect("a beat");
+            times.push(activation(url, link).await);
+        }
+        times
+    };
+    tokio::join!(flood, activations).1
 }
 
 /// In milliseconds, which 99 of a hundred took at most; held to its bound if that `counts`.
@@ -87,7 +120,7 @@ fn p99(mut times: Vec<f64>, counts: bool) -> f64 {
     p99
 }
 
-/// What a process holds more than before.
+/// What a process holds at most, more than at first.
 struct Growth {
     pid: String,
     before: Option<u64>,
@@ -95,15 +128,19 @@ struct Growth {
 
 impl Growth {
     fn of(server: &Running) -> Self {
-        let pid = server.pid().to_string();
+        Self::of_process(server.pid().to_string())
+    }
+
+    fn of_process(pid: String) -> Self {
+        forget_peak(&pid);
         let before = resident_kib(&pid);
         Self { pid, before }
     }
 
     /// In KiB; nothing where the system does not tell.
     fn kib(&self) -> u64 {
-        let now = self.before.zip(resident_kib(&self.pid));
-        now.map_or(0, |(before, now)| now.saturating_sub(before))
+        let most = self.before.zip(peak_kib(&self.pid));
+        most.map_or(0, |(before, most)| most.saturating_sub(before))
     }
 
     /// The same, within the bound.
@@ -112,4 +149,19 @@ impl Growth {
         assert!(grown < GROWTH_KIB, "{grown} KiB");
         grown
     }
+}
+
+/// The control: memory that is there no longer when it is asked for.
+#[tokio::test]
+async fn a_process_that_grows_is_noticed() {
+    let growth = Growth::of_process("self".to_owned());
+    if growth.before.is_none() {
+        return; // no /proc
+    }
+    drop(std::hint::black_box(vec![
+        1_u8;
+        2 * 1024 * GROWTH_KIB as usize
+    ]));
+    let complaint = complaint(async { growth.bounded() }).await;
+    assert!(complaint.contains("KiB"), "{complaint}");
 }

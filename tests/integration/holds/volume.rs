@@ -37,9 +37,29 @@ pub async fn complaint(oracle: impl Future<Output: Send>) -> String {
 
 /// The memory of a process (`self` is this one), in KiB; nothing where there is no `/proc`.
 pub fn resident_kib(process: &str) -> Option<u64> {
+    memory_kib(process, "VmRSS:")
+}
+
+/// The most that it had since [`forget_peak`].
+pub fn peak_kib(process: &str) -> Option<u64> {
+    memory_kib(process, "VmHWM:")
+}
+
+/// See proc(5), `clear_refs`.
+pub fn forget_peak(process: &str) {
+    let _ = std::fs::write(format!("/proc/{process}/clear_refs"), "5");
+}
+
+fn memory_kib(process: &str, which: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS"))?;
+    let line = status.lines().find(|line| line.starts_with(which))?;
     line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// How many files and connections a process has open; nothing where there is no `/proc`.
+pub fn open_files(process: &str) -> Option<usize> {
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).ok()?;
+    Some(open.count())
 }
 
 /// The processor time of a process so far, in milliseconds (proc(5): fields 14 and 15, in hundredths

@@ -8,7 +8,10 @@ use hyper::body::Bytes;
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{ACTIVATION_P99_MS, Growth, LASTS, REFUSAL, activate_links, activations, flooded, p99};
+use super::{
+    ACTIVATION_P99_MS, Growth, LASTS, REFUSAL, activate_links, activations, activations_throughout,
+    flooded, p99,
+};
 use crate::holds::deployment::{sign_in, state_of};
 use crate::holds::pipe::{Pipe, post};
 use crate::holds::statistics::percentile;
@@ -149,18 +152,14 @@ async fn two_hundred_passwords_on_one_connection_are_hashed_or_refused() {
     let links = activate_links(&deployment, &server, rounds.min(100)).await;
     let growth = Growth::of(&server);
     let (url, began) = (server.url.clone(), Instant::now());
-    let streams = async {
-        let mut all = (0, 0, Duration::ZERO);
-        for _ in 0..rounds {
-            let (hashed, refused, slowest) = sorted(&two_hundred(&url).await);
-            all = (all.0 + hashed, all.1 + refused, all.2.max(slowest));
-        }
-        all
-    };
-    let ((hashed, refused, slowest), times) = tokio::join!(
-        streams,
-        activations(&server.url, &links, Duration::from_millis(100))
-    );
+    let (mut hashed, mut refused, mut slowest) = (0, 0, Duration::ZERO);
+    let times = activations_throughout(&url, &links, rounds, async |_| {
+        let (now_hashed, now_refused, now_slowest) = sorted(&two_hundred(&url).await);
+        hashed += now_hashed;
+        refused += now_refused;
+        slowest = slowest.max(now_slowest);
+    })
+    .await;
     let counts = rounds >= LASTS;
     assert!(!counts || slowest < REFUSAL, "a refusal took {slowest:?}");
     figure(format_args!(
@@ -199,7 +198,7 @@ async fn metric(server: &Running, name: &str) -> u64 {
 async fn who_hangs_up_while_being_hashed_leaves_nothing_behind() {
     let rounds = volume("SOAK_DISCONNECTS", 3);
     let (deployment, server) = flooded(&[]).await;
-    let mut links = activate_links(&deployment, &server, 1 + rounds.min(50)).await;
+    let mut links = activate_links(&deployment, &server, 1 + rounds.min(100)).await;
     let link = links.remove(0);
     let hashed = "readdress_password_check_seconds_count";
     let hashed_before = metric(&server, hashed).await;
@@ -207,23 +206,17 @@ async fn who_hangs_up_while_being_hashed_leaves_nothing_behind() {
         "/v1/session",
         &json!({ "email": "nobody@example.com", "password": "wrong" }),
     );
-    let hang_ups = async {
-        let mut warm = None;
-        for round in 0..rounds {
-            let mut pipes = join_all((0..100).map(|_| Pipe::open(&server.url))).await;
-            join_all(pipes.iter_mut().map(|pipe| pipe.send(&body))).await;
-            sleep(Duration::from_millis(5)).await;
-            drop(pipes);
-            if round == rounds / 10 {
-                warm = Some(Growth::of(&server));
-            }
+    let mut warm = None;
+    let times = activations_throughout(&server.url, &links, rounds, async |round| {
+        let mut pipes = join_all((0..100).map(|_| Pipe::open(&server.url))).await;
+        join_all(pipes.iter_mut().map(|pipe| pipe.send(&body))).await;
+        sleep(Duration::from_millis(5)).await;
+        drop(pipes);
+        if round == rounds / 10 {
+            warm = Some(Growth::of(&server));
         }
-        warm.expect("a round")
-    };
-    let (warm, times) = tokio::join!(
-        hang_ups,
-        activations(&server.url, &links, Duration::from_millis(50))
-    );
+    })
+    .await;
     // The lane is free again as soon as what was begun is done.
     sleep(Duration::from_secs(2)).await;
     assert_eq!(metric(&server, "readdress_password_lane_depth").await, 0);
@@ -236,7 +229,7 @@ async fn who_hangs_up_while_being_hashed_leaves_nothing_behind() {
         "disconnects: {rounds} times 100, {hashed} of them hashed for nobody; {} activations, p99 {:.0} ms; memory +{} KiB",
         times.len(),
         p99(times, rounds >= LASTS),
-        warm.bounded()
+        warm.expect("a round").bounded()
     ));
     server.end("TERM").await;
     deployment.close().await;

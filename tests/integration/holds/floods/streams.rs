@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::{CLOSED, Growth, LASTS, REFUSAL, activate_links, activations, flooded, naive, p99};
+use super::{
+    CLOSED, Growth, LASTS, REFUSAL, activate_links, activations_throughout, flooded, naive, p99,
+};
 use crate::holds::pipe::Pipe;
 use crate::holds::volume::{figure, volume};
 
@@ -64,19 +66,14 @@ async fn told(url: &str, by_then: Duration) -> Option<Vec<u8>> {
 async fn streams_that_are_opened_and_reset_cost_their_sender_the_connection() {
     let connections = volume("SOAK_RESETS", 5);
     let (deployment, server) = flooded(&[]).await;
-    let links = activate_links(&deployment, &server, connections.min(50)).await;
+    let links = activate_links(&deployment, &server, connections.min(100)).await;
     let (growth, began) = (Growth::of(&server), Instant::now());
-    let flood = async {
-        for _ in 0..connections {
-            let told = told(&server.url, CLOSED).await.expect("closed");
-            assert_eq!(goaway(&told), Some(ENHANCE_YOUR_CALM), "{told:?}");
-        }
-        began.elapsed()
-    };
-    let (took, times) = tokio::join!(
-        flood,
-        activations(&server.url, &links, Duration::from_millis(20))
-    );
+    let times = activations_throughout(&server.url, &links, connections, async |_| {
+        let told = told(&server.url, CLOSED).await.expect("closed");
+        assert_eq!(goaway(&told), Some(ENHANCE_YOUR_CALM), "{told:?}");
+    })
+    .await;
+    let took = began.elapsed();
     let asked = Instant::now();
     server.get("/healthz").await.ok(200);
     assert!(asked.elapsed() < REFUSAL, "{:?}", asked.elapsed());
