@@ -137,27 +137,47 @@ impl Access {
             return Err(SignInError::Off);
         }
         let place = self.lane.place()?;
+        let canonical = EmailAddress::parse(email).ok();
+        let canonical = canonical.as_ref().map(EmailAddress::as_str);
         // However it is typed, with an internationalized domain, say: one address has one limit.
-        let canonical = EmailAddress::parse(email);
-        let email = canonical.as_ref().map_or(email, EmailAddress::as_str);
-        self.limits
-            .sign_in(caller.ip, email)
-            .map_err(SignInError::Limited)?;
-        let user = self.users.find_by_email(email, caller.deadline).await?;
+        if let Err(wait) = self.limits.sign_in(caller.ip, canonical.unwrap_or(email)) {
+            tracing::info!(client = %caller.ip, reason = "rate_limited", "session.refused");
+            return Err(SignInError::Limited(wait));
+        }
+        let user = self.find(caller, email, canonical).await?;
+        if let Some(user) = &user {
+            Span::current()
+                .record("user_id", user.id.as_str())
+                .record("account", masked(&user.email));
+        }
         let stored = user.as_ref().map(|user| user.password_hash.as_str());
         let matched = place.check(password, stored).await?;
         let Some(user) = user.filter(|_| matched) else {
-            tracing::info!(client = %caller.ip, "session.refused");
+            tracing::info!(client = %caller.ip, reason = "unauthenticated", "session.refused");
             return Err(SignInError::Unauthenticated);
         };
-        Span::current()
-            .record("user_id", user.id.as_str())
-            .record("account", masked(&user.email));
         tracing::info!(user_id = %user.id, "session.created");
         Ok(Session {
             access_token: self.issue(&user),
             lifetime: self.lifetime,
         })
+    }
+
+    /// Who has the address as it was typed, as a host may have stored it; otherwise as it would be
+    /// mailed. What is asked of the database depends on what was typed alone, never on who exists.
+    async fn find(
+        &self,
+        caller: &Caller,
+        typed: &str,
+        canonical: Option<&str>,
+    ) -> Result<Option<User>, DatabaseError> {
+        let as_typed = self.users.find_by_email(typed, caller.deadline).await?;
+        let is_another = |canonical: &&str| !canonical.eq_ignore_ascii_case(typed.trim());
+        let Some(canonical) = canonical.filter(is_another) else {
+            return Ok(as_typed);
+        };
+        let as_mailed = self.users.find_by_email(canonical, caller.deadline).await?;
+        Ok(as_typed.or(as_mailed))
     }
 
     /// The user whose access token this is.

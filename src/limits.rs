@@ -114,7 +114,8 @@ pub struct Quotas {
     /// Password checks of one account, in the users table where it has a column for them; the same
     /// quota serves sign-in by client and address, and undo by link.
     pub passwords: Option<Quota>,
-    /// Mails of one requester to one new address.
+    /// Mails of one requester to one new address; the same quota serves the mails that tell an account
+    /// that its change was cancelled.
     pub recipient: Option<Quota>,
     /// Mails to one new address, whoever asks.
     pub recipient_all: Option<Quota>,
@@ -134,6 +135,7 @@ struct Buckets {
     client: Arc<Limit>,
     sign_in: Arc<Limit>,
     undo: Arc<Limit>,
+    cancelled: Arc<Limit>,
     metrics: Metrics,
 }
 
@@ -150,6 +152,7 @@ impl Limits {
             client: limit(quotas.client),
             sign_in: limit(quotas.passwords),
             undo: limit(quotas.passwords),
+            cancelled: limit(quotas.recipient),
             metrics,
         }))
     }
@@ -224,6 +227,18 @@ impl Limits {
     pub fn undo(&self, signature: &[u8]) -> Result<(), Wait> {
         let charged = self.0.undo.charge(&[signature]);
         self.counted("undo", charged).map(Charge::keep)
+    }
+
+    /// One mail that says that a change was cancelled; cancelling itself has no limit.
+    ///
+    /// # Errors
+    ///
+    /// How long to [`Wait`].
+    pub fn cancelled(&self, user_id: &str) -> Result<(), Wait> {
+        self.0
+            .cancelled
+            .charge(&[user_id.as_bytes()])
+            .map(Charge::keep)
     }
 
     fn counted<T>(&self, limit: &'static str, charged: Result<T, Wait>) -> Result<T, Wait> {
@@ -378,6 +393,8 @@ mod tests {
         assert!(sign_in("192.0.2.2", "ann@example.com") && sign_in("192.0.2.1", "bob@example.com"));
         assert_eq!(times(&|| limits.undo(b"one").is_ok()), 2);
         assert_eq!(times(&|| limits.undo(b"two").is_ok()), 2);
+        assert_eq!(times(&|| limits.cancelled("1").is_ok()), 1);
+        assert_eq!(times(&|| limits.cancelled("2").is_ok()), 1);
 
         let mail = |from: &str, to: &str| {
             let charges = limits.recipient(from, to);

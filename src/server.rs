@@ -16,7 +16,9 @@ mod scrape;
 mod unreadable;
 
 use std::future::{Future, pending};
+use std::sync::OnceLock;
 
+use hyper::body::Bytes;
 use ipnet::IpNet;
 use poem::endpoint::BoxEndpoint;
 use poem::{EndpointExt, IntoEndpoint, Response, Route, get, handler};
@@ -114,12 +116,20 @@ fn routes(app: App, extra: Option<Route>) -> BoxEndpoint<'static, Response> {
         .boxed()
 }
 
+/// Made once: as large as it is, whoever asks for it again and again, and does not read the answers,
+/// must not cost anything.
+static DOCUMENT: OnceLock<Bytes> = OnceLock::new();
+
 #[handler]
 fn openapi() -> Response {
     Response::builder()
         .content_type("application/json")
         .header("Cache-Control", "no-cache")
-        .body(api::document::document())
+        .body(
+            DOCUMENT
+                .get_or_init(|| Bytes::from(api::document::document()))
+                .clone(),
+        )
 }
 
 /// Which methods a path takes, for `Allow`. Reading paths take GET, and HEAD with it; everything

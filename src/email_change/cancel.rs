@@ -63,7 +63,10 @@ impl EmailChange {
                 undo_opened_at: user.undo_opened_at,
             };
             if self.users.replace(&user, &change, caller.deadline).await? == Replaced::Done {
-                self.send_afterwards(self.letter(caller).cancelled(&user.email), "cancelled");
+                // Whoever holds such a link can press as often as they like; nobody is mailed as often.
+                if self.limits.cancelled(user.id.as_str()).is_ok() {
+                    self.send_afterwards(self.letter(caller).cancelled(&user.email), "cancelled");
+                }
                 tracing::info!(user_id = %user.id, email = masked(&user.email), kid = link.kid(), "email_change.cancelled");
                 return Ok(());
             }

@@ -17,7 +17,11 @@ struct State {
 }
 
 /// A request is being answered, until this is dropped.
-pub(super) struct AtWork<'a>(&'a Activity);
+pub(super) struct AtWork<'a> {
+    activity: &'a Activity,
+    /// Beside others of the connection (HTTP/2).
+    pub(super) is_beside: bool,
+}
 
 impl Activity {
     pub(super) fn new() -> Self {
@@ -29,8 +33,12 @@ impl Activity {
 
     /// A request has arrived.
     pub(super) fn begin(&self) -> AtWork<'_> {
-        self.lock().at_work += 1;
-        AtWork(self)
+        let mut state = self.lock();
+        state.at_work += 1;
+        AtWork {
+            activity: self,
+            is_beside: state.at_work > 1,
+        }
     }
 
     /// Resolves once nothing has been asked for `longest` and nothing is being worked on.
@@ -56,7 +64,7 @@ impl Activity {
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.activity.lock();
         state.at_work -= 1;
         state.since = Instant::now();
     }

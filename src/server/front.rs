@@ -41,9 +41,14 @@ const MAX_DISCARDED: u64 = 2 * 1024 * 1024;
 const BODY: Duration = Duration::from_secs(5);
 /// Requests at once: HTTP/2 puts many on one connection, so connections alone bound nothing.
 const MAX_IN_FLIGHT: usize = 512;
+/// Bodies that are being read at once, beyond one a connection: what can be held of heads and bodies
+/// is bounded by this, and nobody who sends one request at a time is ever refused for it.
+const MAX_READ_BESIDE: usize = 512;
 /// Beyond the request's own deadline, for whatever failed to keep it.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// The step that needs an access token.
+const REQUEST: &str = "requestEmailChange";
 /// What an answer that is no problem is counted as.
 const OK: &str = "ok";
 
@@ -59,6 +64,7 @@ pub(super) struct Front {
     readers: Readers,
     languages: Languages,
     in_flight: Semaphore,
+    read_beside: Semaphore,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,6 +95,7 @@ impl Front {
             },
             languages,
             in_flight: Semaphore::new(MAX_IN_FLIGHT),
+            read_beside: Semaphore::new(MAX_READ_BESIDE),
         }
     }
 
@@ -103,8 +110,8 @@ impl Front {
         &self.metrics
     }
 
-    /// Answers one request. Never fails.
-    pub(super) async fn answer(&self, request: Request) -> Response {
+    /// Answers one request; whether it `is_beside` others on its connection. Never fails.
+    pub(super) async fn answer(&self, request: Request, is_beside: bool) -> Response {
         let id = Uuid::now_v7();
         let request_id = id.to_string();
         let parents = request.headers().get_all(TRACEPARENT).iter();
@@ -127,13 +134,19 @@ impl Front {
             if origin.is_some() && cors::is_preflight(&request) {
                 return (cors::answer_preflight(), OK);
             }
-            let work = AssertUnwindSafe(self.work(request)).catch_unwind().await;
+            let work = AssertUnwindSafe(self.work(request, is_beside))
+                .catch_unwind()
+                .await;
             let answered = work.unwrap_or_else(|_| Err(Problem::new(Code::Internal).into()));
             match answered {
                 Ok(response) => (response, OK),
                 Err(error) => {
                     let problem = to_problem(error, &path);
                     let code = problem.code.name();
+                    if problem.code == Code::Unauthenticated && operation == REQUEST {
+                        // Refused before its handler, which says the others.
+                        tracing::info!(step = "request", reason = code, "email_change.refused");
+                    }
                     (problem.respond(&request_id), code)
                 }
             }
@@ -145,7 +158,7 @@ impl Front {
         response
     }
 
-    async fn work(&self, mut request: Request) -> poem::Result<Response> {
+    async fn work(&self, mut request: Request, is_beside: bool) -> poem::Result<Response> {
         let path = request.uri().path();
         let is_health = matches!(path, "/healthz" | "/readyz" | "/metrics");
         let end = Deadline::after(deadline::REQUEST + GRACE);
@@ -160,7 +173,12 @@ impl Front {
         if is_limited(path) {
             self.limits.client(caller.ip).map_err(Problem::limited)?;
         }
+        let beside = is_beside.then(|| self.read_beside.try_acquire());
+        let beside = beside
+            .transpose()
+            .map_err(|_| Problem::new(Code::Overloaded))?;
         let body = read_body(request.take_body()).await?;
+        drop(beside);
         // Only now: whoever sends slowly keeps nobody from being answered.
         let _permit = match self.in_flight.try_acquire() {
             Ok(permit) => Some(permit),
@@ -208,7 +226,7 @@ fn operation(path: &str) -> &'static str {
     match path {
         "/v1/session" => "signIn",
         "/v1/me" => "getCurrentUser",
-        "/v1/email-change/request" => "requestEmailChange",
+        "/v1/email-change/request" => REQUEST,
         "/v1/email-change/confirm" => "confirmEmailChange",
         "/v1/email-change/activate" => "activateEmailChange",
         "/v1/email-change/cancel" => "cancelEmailChange",
@@ -335,7 +353,7 @@ mod tests {
         let limits = Limits::new(quotas, &Clock::System, metrics.clone());
         let front = Front::new(routes, limits, metrics, Languages::default(), &settings);
         let request = Request::builder().uri_str("/broken").finish();
-        let response = front.answer(request).await;
+        let response = front.answer(request, false).await;
         assert_eq!(response.status().as_u16(), 500);
         assert_eq!(response.content_type(), Some("application/problem+json"));
         let body = response.into_body().into_string().await.expect("text");

@@ -30,7 +30,8 @@ use super::unreadable::Wire;
 
 /// How long a request head may take to arrive, and a connection may idle between two.
 const HEAD: Duration = Duration::from_secs(5);
-/// How long a connection may be of no use: nothing asked, or an answer not read.
+/// How long a connection may be of no use: nothing asked, or, over HTTP/1, an answer not read. (Answers
+/// that wait in HTTP/2 are a few KiB, or shared.)
 const UNUSED: Duration = Duration::from_secs(12);
 /// The largest request head.
 const MAX_HEAD: usize = 16 * 1024;
@@ -89,11 +90,13 @@ pub(super) async fn serve(
             let service = service_fn(|request: hyper::Request<Incoming>| {
                 let (front, activity) = (Arc::clone(&front), Arc::clone(&activity));
                 async move {
-                    let _at_work = activity.begin();
+                    let at_work = activity.begin();
                     let peer = RemoteAddr(Addr::SocketAddr(peer));
                     let request: Request =
                         (request, LocalAddr::default(), peer, Scheme::HTTP).into();
-                    let response: hyper::Response<_> = front.answer(request).await.into();
+                    // In a box: what answering took is given back while the answer waits to be read.
+                    let answer = Box::pin(front.answer(request, at_work.is_beside));
+                    let response: hyper::Response<_> = answer.await.into();
                     Ok::<_, Infallible>(response)
                 }
             });

@@ -71,15 +71,20 @@ story! {
 }
 
 story! {
-    async fn it_is_never_limited(app with Options::limited(|quotas| {
+    async fn it_is_never_limited_but_its_mails_are(app with Options::limited(|quotas| {
         quotas.client = Some("10/1h".parse().expect("a quota"));
+        quotas.recipient = Some("3/1h".parse().expect("a quota"));
         quotas.passwords = Some("1/1h".parse().expect("a quota"));
     })) {
         let ann = app.person("ann@example.com").await;
         let (_, cancel) = app.links_of_request(&ann).await;
+        app.smtp.forget();
         for _ in 0..20 {
             app.cancel(&cancel).await.ok(200);
         }
+        app.mails_after(3).await;
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        assert_eq!(app.mails().len(), 3);
     }
 }
 

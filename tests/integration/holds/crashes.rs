@@ -76,8 +76,16 @@ async fn prepare(
     }
 }
 
-/// Takes the step at a process of its own, and kills that. Whether it came to the boundary.
-async fn interrupt(deployment: &mut Deployment, person: &Interrupted, when: When) -> bool {
+/// What is known of a step whose process was killed.
+struct Killed {
+    /// It came to the boundary.
+    stopped: bool,
+    /// Its caller was told that it is done.
+    acknowledged: bool,
+}
+
+/// Takes the step at a process of its own, and kills that.
+async fn interrupt(deployment: &mut Deployment, person: &Interrupted, when: When) -> Killed {
     let stop_at = if let When::Boundary(number) = when {
         number
     } else {
@@ -99,34 +107,75 @@ async fn interrupt(deployment: &mut Deployment, person: &Interrupted, when: When
     let asked = asked
         .header("Content-Type", "application/json")
         .body(body.to_string());
-    let asked = tokio::spawn(asked.send());
+    let mut asked = tokio::spawn(asked.send());
+    let is_success = |answer: reqwest::Result<reqwest::Response>| {
+        answer.is_ok_and(|answer| answer.status().is_success())
+    };
     if let When::After(delay) = when {
         sleep(delay).await;
         victim.end("KILL").await;
-        let _ = asked.await;
-        return true;
+        return Killed {
+            stopped: true,
+            acknowledged: is_success(asked.await.expect("no panic")),
+        };
     }
+    let is_stopped = || victim.stderr().contains("stopped at a boundary");
+    let mut answer = None;
+    let over = async {
+        answer = Some((&mut asked).await.expect("no panic"));
+        sleep(AFTERWARDS).await;
+    };
     let stopped = async {
-        while !victim.stderr().contains("stopped at a boundary") {
+        while !is_stopped() {
             sleep(Duration::from_millis(2)).await;
         }
     };
-    let over = async {
-        let answer = asked.await.expect("no panic");
-        sleep(AFTERWARDS).await;
-        answer
-    };
-    let stopped = tokio::select! {
-        () = stopped => true,
-        answer = over => {
-            let answer = answer.expect("an answer");
-            // After its answer a step may still come to a boundary; before it, no step fails.
-            assert!(answer.status().is_success(), "{}: {}", person.step, answer.status());
-            victim.stderr().contains("stopped at a boundary")
-        }
-    };
+    // After its answer a step may still come to a boundary.
+    tokio::select! {
+        () = stopped => {}
+        () = over => {}
+    }
+    let stopped = is_stopped();
     victim.end("KILL").await;
-    stopped
+    let answer = match answer {
+        Some(answer) => answer,
+        None => asked.await.expect("no panic"),
+    };
+    let acknowledged = is_success(answer);
+    assert!(
+        stopped || acknowledged,
+        "{}: it failed by itself",
+        person.step
+    );
+    Killed {
+        stopped,
+        acknowledged,
+    }
+}
+
+/// What was acknowledged before the process was killed is there.
+async fn is_there(
+    deployment: &Deployment,
+    server: &Running,
+    person: &Interrupted,
+) -> Result<(), String> {
+    let Interrupted { step, old, new, .. } = person;
+    let (page, to, state) = match *step {
+        "activate" | "undo" => {
+            let address = if *step == "undo" { old } else { new };
+            return hold(deployment.has(address).await, || {
+                format!("{step} was acknowledged, and is lost")
+            });
+        }
+        "request" => ("new-email", old, "usable"),
+        "confirm" => ("email-activation", new, "usable"),
+        _ => ("email-activation", new, "used"),
+    };
+    let link = deployment.link(page, to).ok_or("no link was mailed")?;
+    let is = state_of(server, &link).await;
+    hold(is == state, || {
+        format!("{step} was acknowledged, and is lost: a link to {page} is {is}")
+    })
 }
 
 /// What must be true at once, and what must still be possible.
@@ -134,6 +183,7 @@ async fn goes_on(
     deployment: &Deployment,
     server: &Running,
     person: &Interrupted,
+    acknowledged: bool,
 ) -> Result<(), String> {
     let Interrupted {
         step,
@@ -149,6 +199,9 @@ async fn goes_on(
         hold(notice.is_some(), || {
             "the address was replaced, and the old one was not told".to_owned()
         })?;
+    }
+    if acknowledged {
+        is_there(deployment, server, person).await?;
     }
     let again = match *step {
         "request" => request(server, access).await,
@@ -216,16 +269,17 @@ async fn kill_everywhere(mut deployment: Deployment, steps: &[&'static str]) {
     let (times, began) = (volume("SOAK_CRASHES", 1), Instant::now());
     let mut rng = seeded();
     let survivor = deployment.shell.start("serve").await;
-    let (mut number, mut boundaries, mut moments) = (0, 0, 0);
+    let (mut number, mut boundaries, mut moments, mut acknowledged) = (0, 0, 0, 0);
     for _ in 0..times {
         for &step in steps {
             for boundary in 1.. {
                 number += 1;
                 let person = prepare(&deployment, &survivor, step, number, &mut rng).await;
-                let stopped = interrupt(&mut deployment, &person, When::Boundary(boundary)).await;
-                let gone_on = goes_on(&deployment, &survivor, &person).await;
+                let killed = interrupt(&mut deployment, &person, When::Boundary(boundary)).await;
+                let gone_on = goes_on(&deployment, &survivor, &person, killed.acknowledged).await;
                 assert_eq!(gone_on, Ok(()), "{step}, killed at boundary {boundary}");
-                if !stopped {
+                acknowledged += usize::from(killed.acknowledged);
+                if !killed.stopped {
                     assert!(boundary > 4, "{step} has {} boundaries", boundary - 1);
                     break;
                 }
@@ -234,15 +288,16 @@ async fn kill_everywhere(mut deployment: Deployment, steps: &[&'static str]) {
                 number += 1;
                 let person = prepare(&deployment, &survivor, step, number, &mut rng).await;
                 let when = When::After(Duration::from_micros(rng.u64(0..25_000)));
-                interrupt(&mut deployment, &person, when).await;
-                let gone_on = goes_on(&deployment, &survivor, &person).await;
+                let killed = interrupt(&mut deployment, &person, when).await;
+                let gone_on = goes_on(&deployment, &survivor, &person, killed.acknowledged).await;
                 assert_eq!(gone_on, Ok(()), "{step}, killed {when:?}");
+                acknowledged += usize::from(killed.acknowledged);
                 moments += 1;
             }
         }
     }
     figure(format_args!(
-        "crashes: on {:?}, kill -9 at {boundaries} boundaries and {moments} moments of chance in {:.0} s; nothing half done, everybody went on with the same link",
+        "crashes: on {:?}, kill -9 at {boundaries} boundaries and {moments} moments of chance in {:.0} s, {acknowledged} of them after the answer; nothing half done, everybody went on with the same link",
         deployment.database.engine,
         began.elapsed().as_secs_f64()
     ));
@@ -267,8 +322,8 @@ killed_between_any_two_side_effects! {
     killed_between_any_two_side_effects_on_mariadb: MariaDb;
 }
 
-/// The controls: what a service that writes before it mails would leave behind, and one that
-/// acknowledges before it writes.
+/// The controls: what a service that writes before it mails would leave behind, one whose write does
+/// not last, and one that acknowledges before it writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_half_done_is_noticed() {
     let deployment = Deployment::on_sqlite().await;
@@ -279,13 +334,23 @@ async fn what_is_half_done_is_noticed() {
         person.new, person.old
     );
     deployment.database.execute(&replace).await;
-    let seen = goes_on(&deployment, &server, &person).await;
+    let seen = goes_on(&deployment, &server, &person, false).await;
     assert!(seen.is_err_and(|seen| seen.contains("was not told")));
+
+    for (number, step) in ["confirm", "activate", "cancel", "undo"]
+        .into_iter()
+        .enumerate()
+    {
+        let person = prepare(&deployment, &server, step, 10 + number, &mut rng).await;
+        let seen = goes_on(&deployment, &server, &person, true).await;
+        let is_missed = |seen: String| seen.contains("lost") || seen.contains("no link was mailed");
+        assert!(seen.is_err_and(is_missed), "{step}");
+    }
 
     let person = prepare(&deployment, &server, "activate", 2, &mut rng).await;
     let nothing = "CREATE TRIGGER sabotage AFTER UPDATE OF email ON users BEGIN UPDATE users SET email = OLD.email WHERE id = OLD.id; END";
     deployment.database.execute(nothing).await;
-    let seen = goes_on(&deployment, &server, &person).await;
+    let seen = goes_on(&deployment, &server, &person, false).await;
     assert!(seen.is_err_and(|seen| seen.contains("activate: ")));
     deployment.close().await;
 }

@@ -25,6 +25,9 @@ const CLIENTS: usize = 8;
 /// What an oracle says when something that was acknowledged is not there.
 const LOST: &str = "what was acknowledged is lost";
 
+/// What it says when somebody waits too long.
+const NOT_WELL: &str = "not everybody is served again";
+
 /// Asks, and is told to ask again: in time, and when.
 async fn is_refused_in_time(asked: impl Future<Output = Answer>) {
     let began = Instant::now();
@@ -50,6 +53,8 @@ enum End {
     Kill,
     /// As for an update: every session is told (57P01) and ended.
     Restart,
+    /// And it does not come back.
+    ForEver,
 }
 
 /// Somebody who moves to and fro as long as they are asked to, and insists on every step.
@@ -67,8 +72,16 @@ struct Mover {
     recovered: Option<Instant>,
 }
 
-/// When the database was last made well again; nothing while it is not.
-type Well = Arc<std::sync::Mutex<Option<Instant>>>;
+/// The last fault.
+#[derive(Default)]
+struct Fault {
+    /// When the database was made well again; nothing while it is not.
+    well: Option<Instant>,
+    /// How many have succeeded since.
+    recovered: usize,
+}
+
+type Faults = Arc<std::sync::Mutex<Fault>>;
 
 impl Mover {
     async fn new(app: &TestApp, name: &str, rng: &mut fastrand::Rng) -> Self {
@@ -89,7 +102,7 @@ impl Mover {
     /// Presses until it works.
     async fn insist<F: Future<Output = Answer>>(
         &mut self,
-        well: &Well,
+        faults: &Faults,
         press: impl Fn() -> F,
     ) -> Answer {
         loop {
@@ -103,10 +116,11 @@ impl Mover {
                 answer.text
             );
             if answer.status.is_success() {
-                let well = *well.lock().expect("not poisoned");
-                if let Some(since) = well.filter(|_| well != self.recovered) {
+                let mut fault = faults.lock().expect("not poisoned");
+                if let Some(since) = fault.well.filter(|_| fault.well != self.recovered) {
                     self.recovery = self.recovery.max(since.elapsed());
-                    self.recovered = well;
+                    self.recovered = Some(since);
+                    fault.recovered += 1;
                 }
                 return answer;
             }
@@ -121,25 +135,25 @@ impl Mover {
     }
 
     /// One whole change.
-    async fn go(&mut self, app: &TestApp, well: &Well) {
+    async fn go(&mut self, app: &TestApp, faults: &Faults) {
         let (access, old, new) = (
             self.person.access.clone(),
             self.homes[self.at].clone(),
             self.homes[1 - self.at].clone(),
         );
-        self.insist(well, || app.request(&access, PASSWORD)).await;
+        self.insist(faults, || app.request(&access, PASSWORD)).await;
         // Mailed to another address, if the one they moved to is lost.
         let confirm = app
             .smtp
             .newest(&old, |mail| mail.find_token("new-email"))
             .expect(LOST);
-        self.insist(well, || app.confirm(&confirm, PASSWORD, &new))
+        self.insist(faults, || app.confirm(&confirm, PASSWORD, &new))
             .await;
         let activate = app
             .smtp
             .newest(&new, |mail| mail.find_token("email-activation"))
             .expect("a link");
-        self.insist(well, || app.activate(&activate)).await;
+        self.insist(faults, || app.activate(&activate)).await;
         self.at = 1 - self.at;
         self.moves += 1;
     }
@@ -176,16 +190,23 @@ async fn a_postgres_that_acknowledges_too_early_is_noticed() {
     assert!(complaint.contains(LOST), "not missed: {complaint}");
 }
 
+/// The control: a database that stays away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_does_not_come_back_is_noticed() {
+    if !Cluster::is_possible() {
+        return;
+    }
+    let complaint = complaint(Box::pin(ended_under_load(End::ForEver, &[], 1))).await;
+    assert!(complaint.contains(NOT_WELL), "{complaint}");
+}
+
 async fn ended_under_load(end: End, settings: &[&str], times: usize) {
     let mut rng = seeded();
     let Some((cluster, app)) = on_a_cluster(settings).await else {
         return;
     };
     let (app, cluster) = (Arc::new(app), Arc::new(cluster));
-    let (well, over): (Well, _) = (
-        Arc::new(std::sync::Mutex::new(None)),
-        Arc::new(AtomicBool::new(false)),
-    );
+    let (faults, over) = (Faults::default(), Arc::new(AtomicBool::new(false)));
     let mut movers = Vec::new();
     for number in 0..CLIENTS {
         movers.push(Mover::new(&app, &format!("mover{number}"), &mut rng).await);
@@ -193,35 +214,45 @@ async fn ended_under_load(end: End, settings: &[&str], times: usize) {
     let moving: Vec<_> = movers
         .into_iter()
         .map(|mut mover| {
-            let (app, well, over) = (Arc::clone(&app), Arc::clone(&well), Arc::clone(&over));
+            let (app, faults, over) = (Arc::clone(&app), Arc::clone(&faults), Arc::clone(&over));
             tokio::spawn(async move {
                 while !over.load(Ordering::SeqCst) {
-                    mover.go(&app, &well).await;
+                    mover.go(&app, &faults).await;
                     // What was acknowledged is there, whatever was killed meanwhile.
                     let home = mover.homes[mover.at].clone();
-                    mover.insist(&well, || app.sign_in(&home, PASSWORD)).await;
+                    mover.insist(&faults, || app.sign_in(&home, PASSWORD)).await;
                 }
                 mover
             })
         })
         .collect();
-    for _ in 0..times {
+    'faults: for _ in 0..times {
         sleep(Duration::from_millis(rng.u64(300..900))).await;
-        let (cluster, well) = (Arc::clone(&cluster), Arc::clone(&well));
+        let (cluster, its_faults) = (Arc::clone(&cluster), Arc::clone(&faults));
         let killing = move || {
-            *well.lock().expect("not poisoned") = None;
+            *its_faults.lock().expect("not poisoned") = Fault::default();
             match end {
-                End::Kill => cluster.kill(),
+                End::Kill | End::ForEver => cluster.kill(),
                 End::Restart => cluster.stop(),
             }
-            cluster.go();
-            *well.lock().expect("not poisoned") = Some(Instant::now());
+            if !matches!(end, End::ForEver) {
+                cluster.go();
+            }
+            its_faults.lock().expect("not poisoned").well = Some(Instant::now());
         };
         tokio::task::spawn_blocking(killing)
             .await
             .expect("no panic");
+        // Before the next one, everybody has come through this.
+        let well = Instant::now();
+        while faults.lock().expect("not poisoned").recovered < CLIENTS {
+            if moving.iter().any(tokio::task::JoinHandle::is_finished) {
+                break 'faults; // with a complaint, which is heard below
+            }
+            assert!(well.elapsed() < RECOVERY, "{NOT_WELL}");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
-    sleep(Duration::from_secs(1)).await;
     over.store(true, Ordering::SeqCst);
     let (mut moves, mut refusals, mut slowest, mut recovery) =
         (0, 0, Duration::ZERO, Duration::ZERO);

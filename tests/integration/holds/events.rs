@@ -16,7 +16,14 @@ const EVENTS: [&str; 6] = [
 ];
 
 /// Found before the row is read: nobody knows yet which address it has.
-const NO_ROW: [&str; 3] = ["invalid_link", "link_expired", "invalid_email"];
+const NO_ROW: [&str; 4] = [
+    "invalid_link",
+    "link_expired",
+    "invalid_email",
+    "unauthenticated",
+];
+/// What is no link or no access token of ours is nobody's.
+const NOBODYS: [&str; 2] = ["invalid_link", "unauthenticated"];
 
 /// Each step says what happened, to whom, with which key and in which request.
 pub fn check(log: &str, flows: usize) -> usize {
@@ -35,8 +42,7 @@ pub fn check(log: &str, flows: usize) -> usize {
         if event == "email_change.refused" {
             let reason = line["reason"].as_str().unwrap_or_default();
             assert!(!reason.is_empty(), "{line}");
-            // What is no link of ours is nobody's.
-            let is_known = reason != "invalid_link";
+            let is_known = !NOBODYS.contains(&reason);
             let has_link = is_known && line["step"] != "request";
             assert!(!is_known || line["user_id"].is_string(), "{line}");
             assert!(!has_link || line["kid"].is_string(), "{line}");
@@ -92,6 +98,69 @@ async fn a_link_that_has_expired_says_whose_it_was() {
     assert!(
         line["user_id"].is_string() && line["kid"].is_string(),
         "{line}"
+    );
+    deployment.close().await;
+}
+
+/// A wrong password and a wrong token are events too, and say whose account it is as far as that is
+/// known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_not_let_in_is_logged() {
+    let mut deployment = Deployment::on_sqlite().await;
+    deployment.shell.set("READDRESS_LOG_FORMAT", "json");
+    deployment.shell.set("READDRESS_LIMIT_PASSWORDS", "2/1h");
+    let server = deployment.shell.start("serve").await;
+    deployment.add("ann@example.com", &mut seeded()).await;
+    for (email, status) in [
+        ("ann@example.com", 401),
+        ("Ann@example.com", 401),
+        ("ANN@example.com", 429),
+        ("nobody@example.com", 401),
+    ] {
+        let wrong = json!({ "email": email, "password": "wrong" });
+        let answer = server.post("/v1/session", None, wrong).await;
+        assert_eq!(answer.status, status, "{email}: {}", answer.text);
+    }
+    request(&server, "no.token.at-all")
+        .await
+        .problem(401, "unauthenticated");
+    let (_, log) = server.end("TERM").await;
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let refused = lines.filter(|line| {
+        let event = line["message"].as_str().unwrap_or_default();
+        event.ends_with(".refused")
+    });
+    let said: Vec<_> = refused
+        .map(|line| {
+            assert!(line["request_id"].is_string(), "{line}");
+            let whose = line["user_id"].is_string() && is_masked(&line["account"]);
+            (
+                line["message"].as_str().unwrap_or_default().to_owned(),
+                line["reason"].as_str().unwrap_or_default().to_owned(),
+                line["client"].is_string(),
+                whose,
+            )
+        })
+        .collect();
+    let session =
+        |reason: &str, whose| ("session.refused".to_owned(), reason.to_owned(), true, whose);
+    let step = (
+        "email_change.refused".to_owned(),
+        "unauthenticated".to_owned(),
+        false,
+        false,
+    );
+    assert_eq!(
+        said,
+        [
+            session("unauthenticated", true),
+            session("unauthenticated", true),
+            session("rate_limited", false),
+            session("unauthenticated", false),
+            step,
+        ]
     );
     deployment.close().await;
 }

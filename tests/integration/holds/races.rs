@@ -331,7 +331,7 @@ async fn run(race: Race, variable: &str, little: usize) {
 }
 
 /// Until the oracle has noticed; it need not be the first round.
-async fn must_be_noticed(race: Race, sabotage: Sabotage) {
+async fn must_be_noticed(race: Race, sabotage: Sabotage, by_saying: &str) {
     let Some(mut replicas) = Replicas::start(sabotage).await else {
         return;
     };
@@ -343,12 +343,12 @@ async fn must_be_noticed(race: Race, sabotage: Sabotage) {
         }
     }
     let noticed = seen.expect_err("the oracle must notice");
-    println!("{race:?} notices {sabotage:?}: {noticed}");
+    assert!(noticed.contains(by_saying), "{sabotage:?}: {noticed}");
     replicas.close().await;
 }
 
 macro_rules! races {
-    ($($name:ident: $race:ident, $variable:literal, $little:literal, $control:ident breaks $sabotage:ident;)*) => { $(
+    ($($name:ident: $race:ident, $variable:literal, $little:literal, $control:ident breaks $sabotage:ident: $words:literal;)*) => { $(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
             run(Race::$race, $variable, $little).await;
@@ -356,17 +356,17 @@ macro_rules! races {
 
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $control() {
-            must_be_noticed(Race::$race, Sabotage::$sabotage).await;
+            must_be_noticed(Race::$race, Sabotage::$sabotage, $words).await;
         }
     )* };
 }
 
 races! {
-    of_thirty_two_presses_one_wins: OneWinner, "SOAK_ROUNDS", 4, a_lost_write breaks Ignored;
-    of_two_who_claim_an_address_one_owns_it: OneOwner, "SOAK_CLAIMS", 4, two_rows_with_one_address breaks NotUnique;
-    of_many_confirms_one_address_can_be_activated: Confirms, "SOAK_INTERLEAVINGS", 4, a_confirm_that_uses_nothing_up breaks Frozen;
-    a_cancel_that_was_acknowledged_stops_a_confirm: ConfirmAndCancel, "SOAK_INTERLEAVINGS", 4, a_cancel_that_stops_no_confirm breaks Frozen;
-    a_cancel_that_was_acknowledged_stops_an_activation: ActivateAndCancel, "SOAK_INTERLEAVINGS", 4, a_cancel_that_stops_no_activation breaks Frozen;
-    a_new_password_stops_an_activation: ActivateAndPassword, "SOAK_INTERLEAVINGS", 4, a_new_password_that_is_not_written breaks Ignored;
-    an_undo_stops_an_activation: UndoAndActivate, "SOAK_INTERLEAVINGS", 4, an_undo_that_stops_nothing breaks Ignored;
+    of_thirty_two_presses_one_wins: OneWinner, "SOAK_ROUNDS", 4, a_lost_write breaks Ignored: " won";
+    of_two_who_claim_an_address_one_owns_it: OneOwner, "SOAK_CLAIMS", 4, two_rows_with_one_address breaks NotUnique: "2 own it";
+    of_many_confirms_one_address_can_be_activated: Confirms, "SOAK_INTERLEAVINGS", 4, a_confirm_that_uses_nothing_up breaks Frozen: "promised to";
+    a_cancel_that_was_acknowledged_stops_a_confirm: ConfirmAndCancel, "SOAK_INTERLEAVINGS", 4, a_cancel_that_stops_no_confirm breaks Frozen: "after a cancel";
+    a_cancel_that_was_acknowledged_stops_an_activation: ActivateAndCancel, "SOAK_INTERLEAVINGS", 4, a_cancel_that_stops_no_activation breaks Frozen: " cancelled";
+    a_new_password_stops_an_activation: ActivateAndPassword, "SOAK_INTERLEAVINGS", 4, a_new_password_that_stops_nothing breaks SamePassword: "found";
+    an_undo_stops_an_activation: UndoAndActivate, "SOAK_INTERLEAVINGS", 4, an_undo_that_stops_nothing breaks NoUndo: "after the undo";
 }

@@ -25,6 +25,10 @@ pub enum Sabotage {
     Ignored,
     /// No link is ever used up: the nonce stays as it is.
     Frozen,
+    /// No password ever changes.
+    SamePassword,
+    /// An undo is acknowledged, and does not happen.
+    NoUndo,
     /// Two rows may have one address.
     NotUnique,
 }
@@ -43,6 +47,13 @@ impl Sabotage {
             Self::Frozen => Some(trigger(
                 "NEW.email_change_nonce := OLD.email_change_nonce; RETURN NEW;",
             )),
+            Self::SamePassword => Some(trigger(
+                "NEW.password_hash := OLD.password_hash; RETURN NEW;",
+            )),
+            // An undo closes its window, and nothing else does.
+            Self::NoUndo => Some(trigger(
+                "IF NEW.undo_opened_at IS NULL THEN RETURN OLD; END IF; RETURN NEW;",
+            )),
             Self::NotUnique => {
                 Some("ALTER TABLE users DROP CONSTRAINT IF EXISTS users_email_key".to_owned())
             }
@@ -52,7 +63,7 @@ impl Sabotage {
     fn ends(self) -> Option<&'static str> {
         match self {
             Self::None | Self::NotUnique => None,
-            Self::Ignored | Self::Frozen => {
+            Self::Ignored | Self::Frozen | Self::SamePassword | Self::NoUndo => {
                 Some("DROP TRIGGER sabotage ON users; DROP FUNCTION sabotage")
             }
         }

@@ -15,6 +15,19 @@ pub struct Auc {
     pub bound: f64,
 }
 
+impl Auc {
+    /// How far it is from guessing, added to one half: a classifier that is always wrong is as good as
+    /// one that is always right.
+    pub fn told(self) -> f64 {
+        self.area.max(1.0 - self.area)
+    }
+
+    /// The lower bound of that, with 95 % confidence; under one half it says nothing.
+    pub fn at_least(self) -> f64 {
+        2.0 * self.told() - self.bound
+    }
+}
+
 /// By the rank sum of Mann and Whitney; the standard error by Hanley and `McNeil` (Radiology 143, 1982).
 pub fn auc(first: &[f64], second: &[f64]) -> Auc {
     let mut all: Vec<(f64, bool)> = first

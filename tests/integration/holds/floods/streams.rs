@@ -1,12 +1,17 @@
-//! Streams that are opened and reset at once (CVE-2023-44487): their sender is told to calm down
-//! (`ENHANCE_YOUR_CALM`) and loses the connection.
+//! Streams of HTTP/2 in numbers. Those that are opened and reset at once (CVE-2023-44487): their sender
+//! is told to calm down (`ENHANCE_YOUR_CALM`) and loses the connection. Those whose bodies do not come,
+//! or whose answers are not read: what they hold is bounded.
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{
-    CLOSED, Growth, LASTS, REFUSAL, activate_links, activations_throughout, flooded, naive, p99,
+    CLOSED, Growth, LASTS, REFUSAL, activate_links, activations, activations_throughout, flooded,
+    naive, p99,
 };
 use crate::holds::pipe::Pipe;
 use crate::holds::volume::{figure, volume};
@@ -97,4 +102,115 @@ async fn a_server_that_puts_up_with_it_is_noticed() {
     assert_eq!(served.status, 200);
     let told = told(&url, Duration::from_secs(2)).await;
     assert_eq!(told, None, "it is left open");
+}
+
+/// As many streams as a connection may have.
+const STREAMS: u32 = 64;
+/// Bodies that are read at once, beyond one a connection.
+const READ_BESIDE: usize = 512;
+const GET: u8 = 0x82;
+const POST: u8 = 0x83;
+
+/// A connection that asks for that path as often as it may at once, with no room for the answers;
+/// without the bodies, if it says that there are any.
+async fn ask_for(url: &str, method: u8, path: &str) -> TcpStream {
+    let (settings, no_window) = (4, [0, 4, 0, 0, 0, 0]);
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend(frame(settings, 0, 0, &no_window));
+    for number in 0..STREAMS {
+        // HPACK: method and scheme from the static table, authority and path as they are.
+        let mut block = vec![method, 0x86, 0x01, 1, b'x', 0x04];
+        block.push(u8::try_from(path.len()).expect("a short path"));
+        block.extend(path.as_bytes());
+        let (headers, ended) = (1, u8::from(method == GET));
+        bytes.extend(frame(headers, 0x4 | ended, 2 * number + 1, &block));
+    }
+    let stream = TcpStream::connect(url.trim_start_matches("http://")).await;
+    let mut stream = stream.expect("connects");
+    stream.write_all(&bytes).await.expect("sent");
+    stream
+}
+
+/// How many answers begin until then.
+async fn answers(stream: &mut TcpStream, until: Instant) -> usize {
+    let (mut begun, headers) = (0, 1);
+    let reading = async {
+        let mut head = [0; 9];
+        while stream.read_exact(&mut head).await.is_ok() {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            stream.read_exact(&mut payload).await.expect("whole");
+            begun += usize::from(head[3] == headers);
+        }
+    };
+    let _ = timeout(until.saturating_duration_since(Instant::now()), reading).await;
+    begun
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_reads_hold_no_memory() {
+    let connections = volume("SOAK_UNREAD", 20);
+    let (deployment, server) = flooded(&[]).await;
+    server.get("/openapi.json").await.ok(200);
+    let growth = Growth::of(&server);
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        streams.push(ask_for(&server.url, GET, "/openapi.json").await);
+    }
+    let (mut begun, until) = (0, Instant::now() + Duration::from_secs(3));
+    for stream in &mut streams {
+        begun += answers(
+            stream,
+            until.min(Instant::now() + Duration::from_millis(300)),
+        )
+        .await;
+    }
+    assert!(begun > connections * 32, "{begun} answers");
+    let each = growth.kib() / connections as u64;
+    assert!(each < 512, "{each} KiB for each connection");
+    figure(format_args!(
+        "unread answers: {begun} of 140 KB on {connections} connections; memory +{each} KiB each"
+    ));
+    drop(streams);
+    server.end("TERM").await;
+    deployment.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bodies_that_do_not_come_are_bounded_and_keep_nobody_from_being_answered() {
+    let connections = 20;
+    let (deployment, server) = flooded(&[]).await;
+    let links = activate_links(&deployment, &server, 5).await;
+    let growth = Growth::of(&server);
+    let began = Instant::now();
+    let mut streams = Vec::new();
+    for _ in 0..connections {
+        streams.push(ask_for(&server.url, POST, "/v1/email-change/cancel").await);
+    }
+    let times = activations(&server.url, &links, Duration::ZERO).await;
+    let counts_until = |until: Instant, streams: Vec<TcpStream>| async move {
+        let counting = streams.into_iter().map(|mut stream| async move {
+            let count = answers(&mut stream, until).await;
+            (count, stream)
+        });
+        let (counts, streams): (Vec<_>, Vec<_>) = join_all(counting).await.into_iter().unzip();
+        (counts.iter().sum::<usize>(), streams)
+    };
+    let (refused, streams) = counts_until(began + Duration::from_secs(3), streams).await;
+    let asked = connections * STREAMS as usize;
+    assert_eq!(
+        refused,
+        asked - connections - READ_BESIDE,
+        "refused at once"
+    );
+    let (too_late, _) = counts_until(began + Duration::from_secs(8), streams).await;
+    assert_eq!(too_late, connections + READ_BESIDE, "given up after 5 s");
+    figure(format_args!(
+        "missing bodies: {asked} on {connections} connections, {refused} refused at once; {} activations, p99 {:.0} ms; memory +{} KiB",
+        times.len(),
+        p99(times, false),
+        growth.bounded()
+    ));
+    server.end("TERM").await;
+    deployment.close().await;
 }
