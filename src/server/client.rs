@@ -13,7 +13,7 @@ use poem::http::HeaderMap;
 ///
 /// A proxy writes one of the two headers and passes the other on as the client wrote it. Which one
 /// cannot be known here, so if both are there they must agree; otherwise the request counts as the
-/// proxy's own, which gains whoever forged it nothing.
+/// proxy's own: whoever forged it has the limits of the proxy instead of their own, and nobody else's.
 #[must_use]
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_the_proxy_passed_on_gains_its_writer_nothing() {
+    fn a_header_that_the_proxy_passed_on_can_make_a_request_the_proxys_own_and_nobody_elses() {
         for forged in ["for=198.51.100.7", "for=10.0.0.9", "", "\u{e9}"] {
             let behind_nginx = [("forwarded", forged), ("x-forwarded-for", "192.0.2.1")];
             assert_eq!(client("10.0.0.1", &behind_nginx), "10.0.0.1", "{forged}");

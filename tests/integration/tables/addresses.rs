@@ -516,12 +516,13 @@ async fn an_address_signs_in_as_the_host_has_stored_it() {
         let Some(database) = engine.database().await else {
             continue;
         };
-        make_people(&database, "integer", "varchar(254) UNIQUE").await;
+        make_people(&database, "integer", exact(engine)).await;
         add(&database, "1", "Ann@bücher.example").await;
         add(&database, "2", "bob@bücher.example").await;
         // As it would be mailed; and as somebody else was given it.
         add(&database, "3", "bob@xn--bcher-kva.example").await;
-        let app = TestApp::beside(database, &people(), Options::default()).await;
+        let users = database.users(&people(), true).await;
+        let app = TestApp::start(Options::default(), database, users).await;
         for (typed, found) in [
             ("Ann@bücher.example", "Ann@bücher.example"),
             ("ann@bücher.example", "Ann@bücher.example"),
