@@ -25,7 +25,8 @@ impl Drop for Service {
 }
 
 fn command(arguments: &[&str], database_url: &str) -> Command {
-    let mut command = Command::new(std::env::var("BENCH_BINARY").unwrap_or_else(|_| BINARY.to_owned()));
+    let mut command =
+        Command::new(std::env::var("BENCH_BINARY").unwrap_or_else(|_| BINARY.to_owned()));
     let ours = std::env::vars().filter(|(name, _)| name.starts_with("READDRESS_"));
     command
         .args(arguments)
