@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use minijinja::{Value, context};
 
@@ -56,23 +57,31 @@ pub(super) struct Rendered {
 /// All templates.
 pub(super) struct Templates {
     pub(super) languages: Languages,
-    sets: Vec<Set>,
+    sets: Vec<Lazy>,
 }
 
+/// Those of one language, parsed when the first mail is written in it: half a megabyte, and most
+/// services write in few languages.
+type Lazy = LazyLock<Set, Box<dyn FnOnce() -> Set + Send>>;
+
 impl Templates {
-    /// Those that are built in, and those of the folder in their place.
+    /// Those that are built in, and those of the folder in their place. What a folder has part in is
+    /// parsed at once, so that its mistakes are told.
     pub(super) fn read(folder: Option<&Path>, facts: &Facts) -> Result<Self, Vec<TemplateError>> {
+        let Some(folder) = folder else {
+            return Ok(Self::built_in(facts));
+        };
         let Found {
             shared,
             mut languages,
             mut errors,
             ..
-        } = folder.map(folder::read).unwrap_or_default();
+        } = folder::read(folder);
         let mut tags = Vec::new();
         let mut sets = Vec::new();
         let mut add = |tag: &str, set: Set| {
             tags.push(tag.to_owned());
-            sets.push(set);
+            sets.push(Lazy::new(Box::new(|| set)));
         };
         for language in LANGUAGES {
             let tag = Tag::parse(language.tag);
@@ -115,6 +124,20 @@ impl Templates {
             languages: Languages::new(others),
             sets,
         })
+    }
+
+    /// Those that are built in, each parsed when it is needed: tests have proven them.
+    fn built_in(facts: &Facts) -> Self {
+        let parsed = |language: &'static BuiltIn| {
+            let facts = facts.clone();
+            let parse = move || Set::of(language.tag, built_in(language), &facts, &mut Vec::new());
+            Lazy::new(Box::new(parse))
+        };
+        let others = LANGUAGES.iter().skip(1).map(|language| language.tag);
+        Self {
+            languages: Languages::new(others),
+            sets: LANGUAGES.iter().map(parsed).collect(),
+        }
     }
 
     /// Renders one mail.
@@ -167,7 +190,10 @@ impl Templates {
 
     /// Whatever a template names that it will never have, even where no mail comes by.
     pub(super) fn unknown_names(&self) -> Vec<TemplateError> {
-        self.sets.iter().flat_map(Set::unknown_names).collect()
+        self.sets
+            .iter()
+            .flat_map(|set| set.unknown_names())
+            .collect()
     }
 
     /// What a template names, and neither makes nor is given by us as a function.
