@@ -44,6 +44,24 @@ const KINDS: [&str; 6] = [
 ];
 const RESULTS: [&str; 3] = ["accepted", "undeliverable", "unavailable"];
 /// The steps that say when they are done.
+/// The operations of the document.
+pub(crate) const OPERATIONS: [&str; 8] = [
+    "signIn",
+    "getCurrentUser",
+    "requestEmailChange",
+    "confirmEmailChange",
+    "activateEmailChange",
+    "cancelEmailChange",
+    "undoEmailChange",
+    "inspectLink",
+];
+/// The answers that somebody is woken for: the first of them must be seen.
+const FAILURES: [&str; 4] = [
+    "internal",
+    "database_unavailable",
+    "mail_unavailable",
+    "overloaded",
+];
 const STEPS: [&str; 6] = [
     "request", "confirm", "activate", "cancel", "undo", "sign_in",
 ];
@@ -115,6 +133,12 @@ impl Metrics {
     /// What can happen is there with a zero before it happens: otherwise nobody sees the first.
     fn at_zero(self) -> Self {
         let (lane, flow) = (&self.0.lane, &self.0.flow);
+        for operation in OPERATIONS {
+            for code in FAILURES {
+                let requests = &self.0.wire.requests;
+                requests.get_or_create_owned(&Request { operation, code });
+            }
+        }
         for limit in LIMITS {
             flow.limits.get_or_create_owned(&Limit { limit });
         }

@@ -218,7 +218,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "READDRESS_LIMIT_RECIPIENT",
         "3/1h",
-        "Mails of one requester to one new address; or `off`",
+        "Mails of one requester to one new address, and mails to one account that say a change was cancelled; or `off`",
     ),
     variable(
         "READDRESS_LIMIT_RECIPIENT_ALL",

@@ -64,10 +64,11 @@ impl EmailChange {
             };
             if self.users.replace(&user, &change, caller.deadline).await? == Replaced::Done {
                 // Whoever holds such a link can press as often as they like; nobody is mailed as often.
-                if self.limits.cancelled(user.id.as_str()).is_ok() {
+                let told = self.limits.cancelled(user.id.as_str()).is_ok();
+                if told {
                     self.send_afterwards(self.letter(caller).cancelled(&user.email), "cancelled");
                 }
-                tracing::info!(user_id = %user.id, email = masked(&user.email), kid = link.kid(), "email_change.cancelled");
+                tracing::info!(user_id = %user.id, email = masked(&user.email), kid = link.kid(), told, "email_change.cancelled");
                 return Ok(());
             }
         }

@@ -173,12 +173,12 @@ impl Front {
         if is_limited(path) {
             self.limits.client(caller.ip).map_err(Problem::limited)?;
         }
-        let beside = is_beside.then(|| self.read_beside.try_acquire());
-        let beside = beside
-            .transpose()
-            .map_err(|_| Problem::new(Code::Overloaded))?;
-        let body = read_body(request.take_body()).await?;
-        drop(beside);
+        let body = request.take_body();
+        let body = if body.is_empty() {
+            Vec::new()
+        } else {
+            self.read(body, is_beside).await?
+        };
         // Only now: whoever sends slowly keeps nobody from being answered.
         let _permit = match self.in_flight.try_acquire() {
             Ok(permit) => Some(permit),
@@ -192,6 +192,14 @@ impl Front {
             Ok(answered) => answered,
             Err(_) => Err(Problem::new(Code::Overloaded).into()),
         }
+    }
+
+    async fn read(&self, body: Body, is_beside: bool) -> Result<Vec<u8>, Problem> {
+        let beside = is_beside.then(|| self.read_beside.try_acquire());
+        let _beside = beside
+            .transpose()
+            .map_err(|_| Problem::new(Code::Overloaded))?;
+        read_body(body).await
     }
 
     fn may_read_metrics(&self, request: &Request) -> bool {
@@ -325,6 +333,7 @@ mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::limits::Quotas;
+    use crate::metrics::OPERATIONS;
 
     #[handler]
     fn broken() -> Response {
@@ -372,6 +381,7 @@ mod tests {
         for (path, methods) in paths {
             for described in methods.as_object().expect("methods").values() {
                 assert_eq!(described["operationId"], operation(path));
+                assert!(OPERATIONS.contains(&operation(path)), "{path}");
             }
         }
         assert_eq!(operation("/v1/secret"), "other");

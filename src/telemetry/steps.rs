@@ -23,6 +23,7 @@ const EVENTS: [(&str, &str); 6] = [
     ("session.created", "sign_in"),
 ];
 const REFUSED: &str = "email_change.refused";
+const NOT_SIGNED_IN: &str = "session.refused";
 
 struct Steps(Metrics);
 
@@ -66,7 +67,10 @@ impl Visit for Said {
             let message = format!("{value:?}");
             let ended = EVENTS.iter().find(|(event, _)| *event == message);
             self.done = ended.map(|(_, step)| *step);
-            self.is_refusal = message == REFUSED;
+            self.is_refusal = message == REFUSED || message == NOT_SIGNED_IN;
+            if message == NOT_SIGNED_IN {
+                self.step = Some("sign_in");
+            }
         }
     }
 

@@ -38,6 +38,27 @@ async fn a_change_is_seen_step_by_step() {
         before.assert(&[(&series, 0)]);
     }
 
+    for operation in ["signIn", "activateEmailChange", "inspectLink"] {
+        for code in [
+            "internal",
+            "database_unavailable",
+            "mail_unavailable",
+            "overloaded",
+        ] {
+            let series =
+                format!(r#"readdress_requests_total{{operation="{operation}",code="{code}"}}"#);
+            before.assert(&[(&series, 0)]);
+        }
+    }
+
+    let guess = json!({ "email": ANN, "password": "wrong" });
+    server
+        .post("/v1/session", None, guess)
+        .await
+        .problem(401, "unauthenticated");
+    request(&server, "no.token.at-all")
+        .await
+        .problem(401, "unauthenticated");
     let access = sign_in(&server, ANN).await;
     let wrong = json!({ "password": "wrong" });
     let path = "/v1/email-change/request";
@@ -63,6 +84,14 @@ async fn a_change_is_seen_step_by_step() {
     let after = Scrape::of(&server).await;
     after.assert(&[
         (r#"readdress_steps_total{step="sign_in",outcome="done"}"#, 1),
+        (
+            r#"readdress_steps_total{step="sign_in",outcome="unauthenticated"}"#,
+            1,
+        ),
+        (
+            r#"readdress_steps_total{step="request",outcome="unauthenticated"}"#,
+            1,
+        ),
         (r#"readdress_steps_total{step="request",outcome="done"}"#, 1),
         (
             r#"readdress_steps_total{step="request",outcome="wrong_password"}"#,
@@ -106,8 +135,8 @@ async fn a_change_is_seen_step_by_step() {
             r#"readdress_mails_total{kind="changing",result="accepted"}"#,
             1,
         ),
-        ("readdress_password_wait_seconds_count", 5),
-        ("readdress_password_check_seconds_count", 5),
+        ("readdress_password_wait_seconds_count", 6),
+        ("readdress_password_check_seconds_count", 6),
     ]);
     deployment.close().await;
 }

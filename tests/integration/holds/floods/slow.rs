@@ -69,12 +69,16 @@ async fn a_connection_of_no_use_is_closed() {
                 })
             })
             .collect();
-        sleep(Duration::from_secs(2)).await;
+        // Until all of them are open, or the first are given up.
+        let full = Instant::now();
+        let mut open_now = 0;
+        while open_now < many && full.elapsed() < Duration::from_secs(5) {
+            sleep(Duration::from_millis(50)).await;
+            let open = own.zip(open_files(&server.pid().to_string()));
+            open_now = open.map_or(many, |(own, open)| open_now.max(open.saturating_sub(own)));
+        }
+        open_at_once = open_at_once.min(open_now);
         times.extend(activations(&server.url, links, Duration::from_millis(200)).await);
-        let open = own.zip(open_files(&server.pid().to_string()));
-        open_at_once = open.map_or(many, |(own, open)| {
-            open_at_once.min(open.saturating_sub(own))
-        });
         for connection in slow {
             slowest = slowest.max(connection.await.expect("no panic"));
         }
