@@ -48,6 +48,15 @@ async fn main() {
         }
         _ => {}
     }
+    let bytes = std::fs::metadata(service::binary())
+        .expect("a binary")
+        .len();
+    #[expect(clippy::cast_precision_loss, reason = "a few million bytes")]
+    let megabytes = bytes as f64 / 1e6;
+    println!(
+        "binary                {megabytes:>8.1} MB ({})",
+        service::binary()
+    );
     let folder = tempfile::TempDir::new().expect("a folder");
     let file = folder.path().join("bench.db");
     run("SQLite", &format!("sqlite://{}", file.display())).await;

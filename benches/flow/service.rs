@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 
 use crate::{PASSWORD, app, smtp};
 
-/// What is measured, if nothing else is asked for (`BENCH_BINARY`, one that was built to be shipped, say).
-const BINARY: &str = env!("CARGO_BIN_EXE_readdress");
+/// What is measured: `BENCH_BINARY` (`make bench` names the one that is shipped), or the bench's own.
+pub fn binary() -> String {
+    let own = env!("CARGO_BIN_EXE_readdress");
+    std::env::var("BENCH_BINARY").unwrap_or_else(|_| own.to_owned())
+}
 
 pub struct Service {
     process: Child,
@@ -25,8 +28,7 @@ impl Drop for Service {
 }
 
 fn command(arguments: &[&str], database_url: &str) -> Command {
-    let mut command =
-        Command::new(std::env::var("BENCH_BINARY").unwrap_or_else(|_| BINARY.to_owned()));
+    let mut command = Command::new(binary());
     let ours = std::env::vars().filter(|(name, _)| name.starts_with("READDRESS_"));
     command
         .args(arguments)
