@@ -4,6 +4,10 @@
 #![cfg(feature = "otel")]
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "integration/holds/canaries.rs"]
+#[allow(dead_code, reason = "the other tests use more of it")]
+mod canaries;
+
 use std::convert::Infallible;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -90,6 +94,15 @@ async fn start(folder: &TempDir, collector: &str) -> (Child, String) {
     (child, format!("http://{address}"))
 }
 
+/// Ends it as an operator would, which sends what was not sent yet.
+async fn end(mut server: Child) {
+    let pid = server.id().expect("it runs").to_string();
+    let kill = Command::new("kill").args(["-TERM", &pid]).status().await;
+    assert!(kill.expect("a command").success());
+    let ended = timeout(Duration::from_secs(15), server.wait()).await;
+    assert_eq!(ended.expect("in time").expect("an end").code(), Some(0));
+}
+
 fn has(kept: &[u8], part: &[u8]) -> bool {
     kept.windows(part.len()).any(|window| window == part)
 }
@@ -108,7 +121,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 async fn a_request_is_a_span_of_its_callers_trace_and_says_nothing_secret() {
     let (collector, kept) = collector().await;
     let folder = TempDir::new().expect("a folder");
-    let (mut server, url) = start(&folder, &collector).await;
+    let (server, url) = start(&folder, &collector).await;
     let http = reqwest::Client::new();
     let post = async |path: &str, trace: &str, access: Option<&str>, body: Value| {
         let mut request = http
@@ -153,11 +166,7 @@ async fn a_request_is_a_span_of_its_callers_trace_and_says_nothing_secret() {
     )
     .await;
 
-    let pid = server.id().expect("it runs").to_string();
-    let kill = Command::new("kill").args(["-TERM", &pid]).status().await;
-    assert!(kill.expect("a command").success());
-    let ended = timeout(Duration::from_secs(15), server.wait()).await;
-    assert_eq!(ended.expect("in time").expect("an end").code(), Some(0));
+    end(server).await;
 
     let kept = kept.lock().expect("not poisoned").clone();
     for part in [
@@ -192,4 +201,97 @@ async fn a_request_is_a_span_of_its_callers_trace_and_says_nothing_secret() {
     for secret in [PASSWORD, DEMO, CANARY, access, claims] {
         assert!(!has(&kept, secret.as_bytes()), "{secret} was sent");
     }
+}
+
+/// The newest link to that page, as the mailbox shows it.
+async fn token(http: &reqwest::Client, url: &str, page: &str) -> String {
+    let start = format!("/{page}?token=");
+    for _ in 0..100 {
+        let list = get(http, &format!("{url}/dev/mailbox")).await;
+        for entry in list.split("<li><a href=\"").skip(1) {
+            let path = entry.split('"').next().expect("a path");
+            let mail = get(http, &format!("{url}{path}")).await;
+            let mail = mail.replace("&#x2f;", "/").replace("&#61;", "=");
+            if let Some((_, token)) = mail.split_once(&start) {
+                let is_end =
+                    |letter: char| !letter.is_ascii_alphanumeric() && !"-_.".contains(letter);
+                return token.split(is_end).next().expect("a token").to_owned();
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("no link to {page}");
+}
+
+async fn get(http: &reqwest::Client, url: &str) -> String {
+    let answer = http.get(url).send().await.expect("an answer");
+    answer.text().await.expect("a body")
+}
+
+/// Every step, with everything that is secret in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_change_and_its_undo_are_traced_without_a_secret() {
+    let (collector, kept) = collector().await;
+    let folder = TempDir::new().expect("a folder");
+    let (server, url) = start(&folder, &collector).await;
+    let http = reqwest::Client::new();
+    let mut canaries = canaries::Canaries::default();
+    let new = "secret-canary-of-an-address@new.example";
+    for secret in [
+        PASSWORD,
+        DEMO,
+        "demo@example",
+        "secret-canary-of-an-address",
+    ] {
+        canaries.add("a password or an address", secret);
+    }
+    let post = async |path: &str, access: Option<&str>, body: Value| {
+        let request = http
+            .post(format!("{url}/v1/{path}"))
+            .header("content-type", "application/json");
+        let request = match access {
+            Some(access) => request.header("authorization", format!("Bearer {access}")),
+            None => request,
+        };
+        let answer = request.body(body.to_string()).send().await;
+        let answer = answer.expect("an answer");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        let text = answer.text().await.expect("a body");
+        serde_json::from_str::<Value>(&text).expect("JSON")
+    };
+    let mut secret = |token: &str| {
+        for part in token.split('.').skip(1) {
+            canaries.add("a token", part);
+        }
+    };
+    let session = json!({ "email": DEMO, "password": PASSWORD });
+    let session = post("session", None, session).await;
+    let access = session["access_token"].as_str().expect("a token");
+    secret(access);
+    let password = json!({ "password": PASSWORD });
+    post("email-change/request", Some(access), password.clone()).await;
+    let cancel = token(&http, &url, "cancel-email-change").await;
+    secret(&cancel);
+    post("email-change/cancel", None, json!({ "token": cancel })).await;
+    post("email-change/request", Some(access), password).await;
+    let confirm = token(&http, &url, "new-email").await;
+    secret(&confirm);
+    let body = json!({ "token": confirm, "password": PASSWORD, "new_email": new });
+    post("email-change/confirm", None, body).await;
+    let activate = token(&http, &url, "email-activation").await;
+    secret(&activate);
+    post("email-change/activate", None, json!({ "token": activate })).await;
+    let undo = token(&http, &url, "undo-email-change").await;
+    secret(&undo);
+    let body = json!({ "token": undo, "password": PASSWORD });
+    post("email-change/undo", None, body).await;
+    end(server).await;
+
+    let kept = kept.lock().expect("not poisoned").clone();
+    for step in ["requested", "confirmed", "activated", "cancelled", "undone"] {
+        let event = format!("email_change.{step}");
+        assert!(has(&kept, event.as_bytes()), "no {event}");
+    }
+    let sent = String::from_utf8_lossy(&kept);
+    assert_eq!(canaries.found_in(&sent), [""; 0]);
 }
