@@ -158,10 +158,8 @@ async fn a_process_that_grows_is_noticed() {
     if growth.before.is_none() {
         return; // no /proc
     }
-    drop(std::hint::black_box(vec![
-        1_u8;
-        2 * 1024 * GROWTH_KIB as usize
-    ]));
+    let much = usize::try_from(2 * 1024 * GROWTH_KIB).expect("a size");
+    drop(std::hint::black_box(vec![1_u8; much]));
     let complaint = complaint(async { growth.bounded() }).await;
     assert!(complaint.contains("KiB"), "{complaint}");
 }

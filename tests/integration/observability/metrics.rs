@@ -23,11 +23,8 @@ async fn ask_with(server: &crate::support::process::Running, header: &str) -> An
     Answer::read(request.send().await.expect("an answer")).await
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_is_seen_step_by_step() {
-    let deployment = deployed().await;
-    let server = deployment.shell.start("serve").await;
-    let before = Scrape::of(&server).await;
+/// What somebody is woken for, or draws, is there before it happens: or the first would not be seen.
+fn what_can_happen_is_there(before: &Scrape) {
     let version = env!("CARGO_PKG_VERSION");
     let build = format!(r#"readdress_build_info{{version="{version}"}}"#);
     before.assert(&[(&build, 1)]);
@@ -50,7 +47,14 @@ async fn a_change_is_seen_step_by_step() {
             before.assert(&[(&series, 0)]);
         }
     }
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_seen_step_by_step() {
+    let deployment = deployed().await;
+    let server = deployment.shell.start("serve").await;
+    let before = Scrape::of(&server).await;
+    what_can_happen_is_there(&before);
     let guess = json!({ "email": ANN, "password": "wrong" });
     server
         .post("/v1/session", None, guess)
