@@ -34,7 +34,7 @@ COPY src src
 # The caches are gone after this step, so the binary is copied out of them in the same one.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/build/target \
-    cargo auditable build --profile dist --locked --bin readdress \
+    cargo auditable rustc --profile dist --locked --bin readdress -- -C opt-level=3 \
     && cp target/dist/readdress /readdress
 
 # TLS roots are in the binary, SQLite too: libc and libgcc are all it needs.

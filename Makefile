@@ -103,7 +103,7 @@ release-test: ## Build a release twice, in two folders, and compare the bytes (t
 
 bench: ## Measure what a change costs (builds what is shipped first: some 20 minutes)
 	@scripts/needs cargo
-	$(CARGO) build --locked --profile dist --bin readdress
+	$(CARGO) rustc --locked --profile dist --bin readdress -- -C opt-level=3
 	@url=$$(scripts/test-postgres) && export TEST_POSTGRES_URL=$$url BENCH_BINARY=$$PWD/target/dist/readdress && set -x && $(CARGO) bench --locked --bench parts -- --noplot && $(CARGO) bench --locked --bench flow
 
 scale: ## Measure replicas, a pooler and tables of ten million rows (some 15 minutes, 8 GB)
