@@ -196,7 +196,7 @@ async fn metric(server: &Running, name: &str) -> u64 {
 /// Who hangs up in the middle of a hash frees nothing early, and leaves nothing behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_hangs_up_while_being_hashed_leaves_nothing_behind() {
-    let rounds = volume("SOAK_DISCONNECTS", 3);
+    let rounds = volume("SOAK_DISCONNECTS", 10);
     let (deployment, server) = flooded(&[]).await;
     let mut links = activate_links(&deployment, &server, 1 + rounds.min(100)).await;
     let link = links.remove(0);
@@ -210,7 +210,8 @@ async fn who_hangs_up_while_being_hashed_leaves_nothing_behind() {
     let times = activations_throughout(&server.url, &links, rounds, async |round| {
         let mut pipes = join_all((0..100).map(|_| Pipe::open(&server.url))).await;
         join_all(pipes.iter_mut().map(|pipe| pipe.send(&body))).await;
-        sleep(Duration::from_millis(5)).await;
+        // Long enough for some to be read, short enough for all to be waiting.
+        sleep(Duration::from_millis(20)).await;
         drop(pipes);
         if round == rounds / 10 {
             warm = Some(Growth::of(&server));
