@@ -43,7 +43,6 @@ const KINDS: [&str; 6] = [
     "undone",
 ];
 const RESULTS: [&str; 3] = ["accepted", "undeliverable", "unavailable"];
-/// The steps that say when they are done.
 /// The operations of the document.
 pub(crate) const OPERATIONS: [&str; 8] = [
     "signIn",
@@ -62,6 +61,7 @@ const FAILURES: [&str; 4] = [
     "mail_unavailable",
     "overloaded",
 ];
+/// The steps that say when they are done.
 const STEPS: [&str; 6] = [
     "request", "confirm", "activate", "cancel", "undo", "sign_in",
 ];

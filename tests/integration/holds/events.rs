@@ -90,10 +90,7 @@ async fn a_link_that_has_expired_says_whose_it_was() {
         .await
         .problem(410, "link_expired");
     let (_, log) = server.end("TERM").await;
-    let lines = log
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut refused = lines.filter(|line| line["reason"] == "link_expired");
+    let mut refused = lines(&log).filter(|line| line["reason"] == "link_expired");
     let line = refused.next().expect("the refusal is logged");
     assert!(
         line["user_id"].is_string() && line["kid"].is_string(),
@@ -125,10 +122,7 @@ async fn who_is_not_let_in_is_logged() {
         .await
         .problem(401, "unauthenticated");
     let (_, log) = server.end("TERM").await;
-    let lines = log
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let refused = lines.filter(|line| {
+    let refused = lines(&log).filter(|line| {
         let event = line["message"].as_str().unwrap_or_default();
         event.ends_with(".refused")
     });
@@ -163,6 +157,12 @@ async fn who_is_not_let_in_is_logged() {
         ]
     );
     deployment.close().await;
+}
+
+/// What is no JSON was said before the log began.
+fn lines(log: &str) -> impl Iterator<Item = Value> {
+    log.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
 }
 
 fn is_masked(address: &Value) -> bool {
