@@ -78,18 +78,22 @@ pub struct Gauges {
     lane: Lane,
     users: Users,
     keys: Arc<KeyRing>,
+    readiness: Readiness,
 }
 
 impl Gauges {
-    /// Everything, as it is at this moment, in Prometheus' text format.
-    #[must_use]
-    pub fn render(&self) -> String {
+    /// Everything, as it is at this moment, in Prometheus' text format. Looks first at what the
+    /// service depends on, which may take two seconds: where nobody asks `/readyz`, an alert must
+    /// still see that it is not ready.
+    pub async fn render(&self) -> String {
+        self.readiness.report().await;
         let (lane_depth, lane_places) = self.lane.depth();
         self.metrics.render(&Now {
             lane_depth,
             lane_places,
             pool: self.users.pool(),
             keys: self.keys.count(),
+            key_ring: self.keys.check_value(),
             signing_key_made: self.keys.signing().made(),
         })
     }
@@ -144,6 +148,7 @@ impl App {
             lane: lane.clone(),
             users: users.clone(),
             keys,
+            readiness: readiness.clone(),
         };
         let flow = EmailChange::new(Tools {
             users,

@@ -102,6 +102,8 @@ pub struct Now {
     pub pool: [u32; 3],
     /// Keys in the ring.
     pub keys: usize,
+    /// The same on every replica that has the same ring.
+    pub key_ring: i64,
     /// When the signing key was made, in Unix seconds, if its kid tells.
     pub signing_key_made: Option<i64>,
 }
@@ -238,6 +240,7 @@ impl Metrics {
         }
         around.pool_max.set(i64::from(max));
         around.keys.set(whole(now.keys));
+        around.key_ring.set(now.key_ring);
         if let Some(made) = now.signing_key_made {
             around.signing_key_made.get_or_create_owned(&[]).set(made);
         }

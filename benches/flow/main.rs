@@ -1,9 +1,9 @@
 //! What a change costs: the real binary, a real SMTP conversation, a real database.
 //!
-//! Prints the processor time of the process per flow against two raw Argon2 verifications measured
-//! in the same run, each step by itself, what refused links and readers cost against `/healthz`, and
-//! how `/healthz` and the memory stand a flood of wrong passwords. Load comes from a process of its
-//! own. Ratios hold from machine to machine; absolute figures do not: docs/performance.md.
+//! Prints the processor time of the process per flow against two raw Argon2 verifications taken in
+//! turns with the flows, each step by itself, what refused links and readers cost against `/healthz`,
+//! and how `/healthz` and the memory stand a flood of wrong passwords. Load comes from a process of
+//! its own. Ratios hold from machine to machine; absolute figures do not: docs/performance.md.
 //!
 //! `make bench`; on PostgreSQL if `TEST_POSTGRES_URL` is set, on SQLite always.
 
@@ -12,11 +12,14 @@
     reason = "a bench that cannot run says so by panicking"
 )]
 
+mod flows;
 mod load;
 mod service;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/integration/support/smtp.rs"]
 mod smtp;
+mod steps;
+mod walk;
 
 /// Where the sink finds links.
 mod app {
@@ -24,19 +27,18 @@ mod app {
 }
 
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use readdress::password::{self, Checker, Password, Workspace};
 use serde_json::json;
 
-use service::{Service, change, cpu_ms, prepare};
+use service::{Service, prepare};
+use walk::{Front, Person};
 
 const PASSWORD: &str = "correct horse battery staple";
-const EMAIL: &str = "bench0@example.com";
-const FLOWS: u32 = 200;
+/// Whose address changes, to and fro.
+const HOMES: [&str; 2] = ["bench@example.com", "bench@new.example"];
 const STARTS: usize = 5;
-/// Raw verifications, half of them before and half after the flows of each database.
-const VERIFICATIONS: u32 = 200;
 
 #[tokio::main]
 async fn main() {
@@ -82,8 +84,8 @@ async fn psql(url: &str, sql: &str) {
 
 async fn run(database: &str, database_url: &str) {
     println!("\n{database}");
-    let sink = smtp::SmtpSink::start().await;
-    prepare(database_url, EMAIL);
+    let sink = Arc::new(smtp::SmtpSink::start().await);
+    prepare(database_url, HOMES[0]);
     let mut starts = Vec::new();
     for _ in 0..STARTS {
         let service = Service::start(database_url, &sink.url(), &[]).await;
@@ -96,57 +98,20 @@ async fn run(database: &str, database_url: &str) {
     let service = Service::start(database_url, &sink.url(), &[]).await;
     let (idle, _) = service.memory_mib();
     println!("memory, idle          {idle:>8.1} MiB");
-    flows(&service, &sink).await;
-    readers(&service, &sink).await;
+    let front = Front::new(&service.url, &sink);
+    let homes = HOMES.map(str::to_owned);
+    let mut person = Person::sign_in(&front, homes).await;
+    flows::run(&service, &front, &mut person).await;
+    steps::run(&service, &front, database_url).await;
+    readers(&service, &front).await;
     flood(&service, idle).await;
 }
 
-/// Full flows, one person after the other.
-async fn flows(service: &Service, sink: &smtp::SmtpSink) {
-    let access = service.sign_in(EMAIL).await;
-    change(service, sink, &access, 0).await;
-    let mut steps = [(); 3].map(|()| (Vec::new(), Vec::new()));
-    let mut raw = raw_verification(VERIFICATIONS / 2);
-    for number in 1..=FLOWS {
-        let costs = change(service, sink, &access, number).await;
-        for (step, (cpu, took)) in steps.iter_mut().zip(costs) {
-            step.0.push(cpu);
-            step.1.push(took);
-        }
-    }
-    raw = f64::midpoint(raw, raw_verification(VERIFICATIONS / 2));
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / f64::from(FLOWS);
-    let flow: f64 = steps.iter().map(|(cpu, _)| mean(cpu)).sum();
-    println!("raw verification      {raw:>8.2} ms CPU (m=19456 t=2 p=1, {VERIFICATIONS} in a row)");
-    println!(
-        "a flow                {flow:>8.2} ms CPU: {:.3} x two raw verifications",
-        flow / (2.0 * raw)
-    );
-    for (name, (cpu, took)) in ["request", "confirm", "activate"].iter().zip(&mut steps) {
-        println!(
-            "  {name:<19} {:>8.2} ms CPU, {:.2} ms p50, {:.2} p99",
-            mean(cpu),
-            at(took, 50),
-            at(took, 99)
-        );
-    }
-}
-
 /// What costs no password, as fast as it goes: against `/healthz`.
-async fn readers(service: &Service, sink: &smtp::SmtpSink) {
-    let access = service
-        .sign_in(&format!("bench{}@example.com", FLOWS + 1))
-        .await;
-    service
-        .post(
-            "/v1/email-change/request",
-            &access,
-            json!({ "password": PASSWORD }),
-        )
-        .await;
-    let mails = sink.received();
-    let link = mails.iter().find_map(|mail| mail.find_token("new-email"));
-    let link = link.expect("a link");
+async fn readers(service: &Service, front: &Front) {
+    let (access, _) = front.sign_in(HOMES[0]).await;
+    front.request(&access).await;
+    let link = front.link(HOMES[0], "new-email").await;
     // Signed by somebody else: its last character but one is another.
     let mut forged = link.clone().into_bytes();
     let last = forged.len() - 2;
@@ -223,20 +188,7 @@ async fn flood(service: &Service, idle: f64) {
     );
 }
 
-/// Milliseconds of processor time that one password check takes with nothing around it.
-fn raw_verification(times: u32) -> f64 {
-    let stored = password::hash(&Password::new(PASSWORD.to_owned())).expect("a hash");
-    let (checker, mut workspace) = (Checker::default(), Workspace::default());
-    let mut verify = || {
-        let password = Password::new(PASSWORD.to_owned());
-        assert!(checker.check(&password, Some(&stored), &mut workspace));
-    };
-    verify();
-    let before = cpu_ms("self");
-    (0..times).for_each(|_| verify());
-    (cpu_ms("self") - before) / f64::from(times)
-}
-
+/// So many percent of them are smaller.
 fn at(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     values[(values.len() * percent / 100).min(values.len() - 1)]

@@ -3,9 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
-use crate::{PASSWORD, app, smtp};
+use crate::{PASSWORD, app};
 
 /// What is measured: `BENCH_BINARY` (`make bench` names the one that is shipped), or the bench's own.
 pub fn binary() -> String {
@@ -44,13 +42,18 @@ fn command(arguments: &[&str], database_url: &str) -> Command {
 pub fn prepare(database_url: &str, email: &str) {
     let migrated = command(&["migrate", "up"], database_url).status();
     assert!(migrated.expect("runs").success());
+    add(database_url, email);
+}
+
+/// One person more.
+pub fn add(database_url: &str, email: &str) {
     let mut add = command(&["user", "add", email], database_url)
         .stdin(Stdio::piped())
         .spawn()
         .expect("runs");
     std::io::Write::write_all(&mut add.stdin.take().expect("a pipe"), PASSWORD.as_bytes())
         .expect("written");
-    add.wait().expect("ends");
+    assert!(add.wait().expect("ends").success());
 }
 
 impl Service {
@@ -95,32 +98,6 @@ impl Service {
         }
     }
 
-    pub async fn post(&self, path: &str, access: &str, body: Value) -> Value {
-        let request = self
-            .http
-            .post(format!("{}{path}", self.url))
-            .header("Content-Type", "application/json");
-        let answer = request
-            .header("Authorization", format!("Bearer {access}"))
-            .body(body.to_string())
-            .send()
-            .await;
-        let text = answer.expect("an answer").text().await.expect("a body");
-        serde_json::from_str(&text).expect("JSON")
-    }
-
-    pub async fn sign_in(&self, email: &str) -> String {
-        let session = self
-            .post(
-                "/v1/session",
-                "",
-                json!({ "email": email, "password": PASSWORD }),
-            )
-            .await;
-        let token = session["access_token"].as_str();
-        token.expect("signed in").to_owned()
-    }
-
     /// Latencies of `/healthz`, asked 100 times a second, in milliseconds.
     pub async fn probe(&self, during: Duration) -> Vec<f64> {
         let (began, mut latencies) = (Instant::now(), Vec::new());
@@ -152,53 +129,6 @@ impl Service {
         };
         (field("VmRSS:"), field("VmHWM:"))
     }
-}
-
-/// Request, confirm, activate: from one address to the next. What each of the three cost, in
-/// milliseconds of processor time, with the mails that follow it; and took, until it was answered.
-pub async fn change(
-    service: &Service,
-    sink: &smtp::SmtpSink,
-    access: &str,
-    number: u32,
-) -> [(f64, f64); 3] {
-    let mut costs = [(0.0, 0.0); 3];
-    let [from, to] = [number, number + 1].map(|number| format!("bench{number}@example.com"));
-    let steps = [
-        ("request", "", 1),
-        ("confirm", "new-email", 1),
-        ("activate", "email-activation", 2),
-    ];
-    for (step, page, mails) in steps {
-        let mut body = json!({});
-        if step != "request" {
-            let to = if step == "confirm" { &from } else { &to };
-            let token = sink.newest(to, |mail| mail.find_token(page));
-            body["token"] = token.expect("a link").into();
-        }
-        if step != "activate" {
-            body["password"] = PASSWORD.into();
-        }
-        if step == "confirm" {
-            body["new_email"] = to.clone().into();
-        }
-        let mails = sink.received().len() + mails;
-        let (before, began) = (service.cpu_ms(), Instant::now());
-        let answer = service
-            .post(&format!("/v1/email-change/{step}"), access, body)
-            .await;
-        let took = began.elapsed().as_secs_f64() * 1e3;
-        assert!(answer["code"].is_null(), "{answer}");
-        while sink.received().len() < mails {
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
-        // What comes after the last byte: the log, the connections put back.
-        tokio::time::sleep(Duration::from_millis(2)).await;
-        let at = usize::from(step != "request") + usize::from(step == "activate");
-        costs[at] = (service.cpu_ms() - before, took);
-    }
-    sink.forget();
-    costs
 }
 
 /// Processor time of a process so far, in milliseconds: of all its threads, in nanoseconds

@@ -14,7 +14,6 @@
 
 mod group;
 mod tables;
-mod walk;
 
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/integration/support/cluster.rs"]
@@ -30,6 +29,8 @@ mod service;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/integration/support/smtp.rs"]
 mod smtp;
+#[path = "../flow/walk.rs"]
+mod walk;
 
 /// Where the sink finds links.
 mod app {

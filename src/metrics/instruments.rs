@@ -166,6 +166,7 @@ pub(super) struct Surroundings {
     pub(super) pool_max: Gauge,
     pub(super) ready: Family<Check, Gauge>,
     pub(super) keys: Gauge,
+    pub(super) key_ring: Gauge,
     pub(super) signing_key_made: Family<Nothing, Gauge>,
 }
 
@@ -184,12 +185,17 @@ impl Surroundings {
             ),
             ready: all.add(
                 "readdress_ready",
-                "What `/readyz` found last, by `check`: `database`, `mail` or `keys`; 1 is good, and what was never asked is not there",
+                "What was found last by `/readyz` or a scrape, which ask in the same way, by `check`: `database`, `mail` or `keys`; 1 is good, and what has not answered yet is not there",
                 Family::default(),
             ),
             keys: all.add(
                 "readdress_keys",
                 "Keys in the ring: 1, or more during a rotation",
+                Gauge::default(),
+            ),
+            key_ring: all.add(
+                "readdress_key_ring",
+                "A number derived from the keys and their order, the same on every replica that has the same ring. Tells nothing of them",
                 Gauge::default(),
             ),
             signing_key_made: all.add(

@@ -24,11 +24,10 @@ const PROXIED: [&str; 6] = [
 ];
 
 #[handler]
-#[expect(clippy::needless_pass_by_value, reason = "the framework wants it")]
-pub(super) fn metrics(gauges: Data<&Gauges>) -> Response {
+pub(super) async fn metrics(gauges: Data<&Gauges>) -> Response {
     Response::builder()
         .content_type(CONTENT_TYPE)
-        .body(gauges.render())
+        .body(gauges.render().await)
 }
 
 /// Whether a request was made on this machine.

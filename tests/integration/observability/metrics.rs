@@ -145,6 +145,26 @@ async fn a_change_is_seen_step_by_step() {
     deployment.close().await;
 }
 
+/// What ReaddressKeysDiffer compares.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_with_another_ring_can_be_told_from_those_with_the_same() {
+    let mut deployment = deployed().await;
+    let ring = |keys: &[&str]| keys.join(",");
+    let [one, two, other] = [(); 3].map(|()| readdress::keys::generate().expect("random"));
+    let same = ring(&[&one, &two]);
+    let mut values = Vec::new();
+    for keys in [&same, &same, &ring(&[&two, &one]), &ring(&[&one, &other])] {
+        deployment.shell.set("READDRESS_SECRET_KEYS", keys);
+        let server = deployment.shell.start("serve").await;
+        values.push(Scrape::of(&server).await.count("readdress_key_ring"));
+    }
+    assert_eq!(values[0], values[1]);
+    for value in &values[2..] {
+        assert_ne!(values[0], *value, "{values:?}");
+    }
+    deployment.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn how_things_stand_is_seen() {
     let deployment = deployed().await;

@@ -49,6 +49,25 @@ async fn without_its_table_the_service_is_not_ready_and_with_it_it_is_again() {
     deployment.close().await;
 }
 
+/// An alert must not depend on a prober: who scrapes sees it alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_nobody_asks_a_scrape_sees_that_the_database_fails_and_is_back() {
+    let deployment = Deployment::on_sqlite().await;
+    let server = deployment.shell.start("serve").await;
+    let series = r#"readdress_ready{check="database"}"#;
+    super::Scrape::of(&server).await.assert(&[(series, 1)]);
+    for (from, to, value) in [("users", "gone", 0), ("gone", "users", 1)] {
+        deployment
+            .database
+            .execute(&format!("ALTER TABLE {from} RENAME TO {to}"))
+            .await;
+        // What was found holds for two seconds.
+        sleep(Duration::from_millis(2100)).await;
+        super::Scrape::of(&server).await.assert(&[(series, value)]);
+    }
+    deployment.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_mail_the_service_is_ready_and_says_so() {
     let deployment = Deployment::on_sqlite().await;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::PASSWORD;
 use crate::smtp::SmtpSink;
 
-/// Where requests go, and where mails arrive.
+/// Where requests go, and where mails arrive. Shared by both benches.
 pub struct Front {
     pub url: String,
     pub http: reqwest::Client,
@@ -95,7 +95,7 @@ impl Front {
     }
 
     /// The newest link to that page which that address got.
-    async fn link(&self, to: &str, page: &str) -> String {
+    pub async fn link(&self, to: &str, page: &str) -> String {
         for _ in 0..1_000 {
             let found = self.sink.newest(to, |mail| mail.find_token(page));
             if let Some(token) = found {
