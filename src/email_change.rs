@@ -24,7 +24,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, Span};
 
@@ -45,6 +45,8 @@ use mail::{Circumstances, Letter, Letters, TemplateError};
 /// Mails that may be on their way after their steps were answered. More, and the mail server is not
 /// answering: each may keep its connection waiting for seconds.
 const MAX_AFTERWARDS: usize = 256;
+/// How a step ended that failed when its caller had gone.
+pub const UNHEARD: &str = "abandoned";
 /// How often a step that must not lose to a concurrent one decides anew.
 const TRIES: usize = 3;
 
@@ -236,20 +238,26 @@ impl EmailChange {
             .spawn(send.instrument(Span::current()));
     }
 
-    /// Runs the rest of a step to its end, even if the caller goes away meanwhile.
-    async fn to_the_end<T: Send + 'static>(
+    /// Runs the rest of a step to its end, even if the caller goes away meanwhile. Then nobody hears
+    /// of an error, so it is said here.
+    async fn to_the_end<T: Send + 'static, E: std::error::Error + Send + 'static>(
         &self,
-        rest: impl Future<Output = T> + Send + 'static,
-    ) -> T {
-        match self
-            .unfinished
-            .tasks
-            .spawn(rest.instrument(Span::current()))
-            .await
-        {
-            Ok(done) => done,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+        step: &'static str,
+        rest: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E> {
+        let (listener, listens) = oneshot::channel::<()>();
+        let rest = async move {
+            let done = rest.await;
+            if let (Err(error), true) = (&done, listener.is_closed()) {
+                let error = chain(error);
+                tracing::info!(step, reason = UNHEARD, error, "email_change.refused");
+            }
+            done
+        };
+        let rest = rest.instrument(Span::current());
+        let done = self.unfinished.tasks.spawn(rest).await;
+        drop(listens);
+        done.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
     }
 
     /// The mails, in the caller's language.

@@ -99,6 +99,25 @@ pub(crate) fn join(span: &Span, trace: &Trace) {
     otel::join(span, trace);
 }
 
+/// Says in the trace of the request that is worked for how it was answered, if not as it should be.
+#[cfg_attr(
+    not(feature = "otel"),
+    expect(unused_variables, reason = "nothing is sent")
+)]
+pub(crate) fn answered(code: &'static str, is_failure: bool) {
+    #[cfg(feature = "otel")]
+    otel::answered(code, is_failure);
+}
+
+/// Whether the request that is worked for is recorded: by us, or at least by its caller.
+pub(crate) fn is_recorded(trace: &Trace) -> bool {
+    #[cfg(feature = "otel")]
+    if let Some(is_recorded) = otel::is_recorded() {
+        return is_recorded;
+    }
+    trace.is_sampled
+}
+
 fn is_ours_or_grave(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("readdress") || *metadata.level() == Level::ERROR
 }

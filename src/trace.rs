@@ -54,10 +54,10 @@ impl Trace {
         }
     }
 
-    /// The header for what is asked on behalf of this request.
+    /// The header for what is asked on behalf of this request, which is recorded or not.
     #[must_use]
-    pub fn header(&self) -> String {
-        let flags = u8::from(self.is_sampled);
+    pub fn header(&self, is_recorded: bool) -> String {
+        let flags = u8::from(is_recorded);
         format!("00-{}-{}-{flags:02x}", self.id, self.span)
     }
 
@@ -115,7 +115,7 @@ mod tests {
         let trace = of(&[GOOD]);
         assert_eq!(trace.id, "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(trace.parent.as_deref(), Some("00f067aa0ba902b7"));
-        let header = trace.header();
+        let header = trace.header(trace.is_sampled);
         assert!(header.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
         assert!(header.ends_with("-01") && !header.contains("00f067aa0ba902b7"));
         assert_eq!(of(&[&header]).id, trace.id, "what we say can be read");
@@ -142,6 +142,6 @@ mod tests {
             assert_eq!(of(&[bad]).parent, None, "{bad}");
         }
         assert_eq!(of(&[GOOD, GOOD]).parent, None, "one header, or none");
-        assert_eq!(of(&[]).header().len(), LENGTH);
+        assert_eq!(of(&[]).header(false).len(), LENGTH);
     }
 }

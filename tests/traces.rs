@@ -183,6 +183,9 @@ async fn a_request_is_a_span_of_its_callers_trace_and_says_nothing_secret() {
             kept.len()
         );
     }
+    // Field 5 is the name, 6 the kind, of which 2 is `server` (opentelemetry/proto/trace/v1).
+    assert!(has(&kept, b"\x2a\x06signIn\x30\x02"), "named and served");
+    assert!(has(&kept, b"\x0a\x04code\x12"), "how it was answered");
     assert!(has(&kept, &bytes(TRACE)), "the caller's trace goes on");
     assert!(has(&kept, &bytes(PARENT)), "and its span is the parent");
     let own = refused["request_id"]

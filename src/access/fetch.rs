@@ -24,6 +24,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::{TlsConnector, rustls};
 use url::{Host, Url};
 
+use crate::telemetry;
 use crate::trace::{TRACEPARENT, Trace};
 
 /// Name, connection, TLS, answer and body together.
@@ -87,7 +88,7 @@ impl Document {
     pub(super) async fn get(&self) -> Result<Bytes, FetchError> {
         let mut request = Request::get(self.target()).header(header::ACCEPT, "application/json");
         if let Some(trace) = Trace::current() {
-            request = request.header(TRACEPARENT, trace.header());
+            request = request.header(TRACEPARENT, trace.header(telemetry::is_recorded(&trace)));
         }
         let Ok(request) = request.body(Full::default()) else {
             unreachable!("a parsed URL is a valid target")

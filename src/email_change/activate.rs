@@ -91,7 +91,7 @@ impl EmailChange {
 
         let notice = self.notice(caller, &link, &user)?;
         let (flow, caller) = (self.clone(), *caller);
-        self.to_the_end(async move {
+        self.to_the_end("activate", async move {
             flow.replace_address(&caller, &link, &user, &new_email, notice)
                 .await
         })

@@ -46,8 +46,11 @@ impl EmailChange {
             .check::<Cancel>(token)
             .map_err(LinkRefused::from)?;
         let (flow, caller) = (self.clone(), *caller);
-        self.to_the_end(async move { flow.stop_change(&caller, &link).await })
-            .await
+        self.to_the_end(
+            "cancel",
+            async move { flow.stop_change(&caller, &link).await },
+        )
+        .await
     }
 
     async fn stop_change(&self, caller: &Caller, link: &Link<Cancel>) -> Result<(), CancelError> {

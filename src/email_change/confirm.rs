@@ -113,7 +113,7 @@ impl EmailChange {
         .map_err(Defect::from)?;
 
         let (flow, deadline, sent_to) = (self.clone(), caller.deadline, new_email.clone());
-        self.to_the_end(async move {
+        self.to_the_end("confirm", async move {
             flow.send(mail, deadline).await?;
             charges.into_iter().for_each(Charge::keep);
             if let Some(next_nonce) = next_nonce.filter(|_| !repeated) {

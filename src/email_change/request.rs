@@ -66,7 +66,7 @@ impl EmailChange {
         let (flow, deadline) = (self.clone(), caller.deadline);
         let (user_id, sent_to) = (user.id.clone(), masked(&user.email));
         let sent_to = self
-            .to_the_end(async move {
+            .to_the_end("request", async move {
                 flow.send(mail, deadline).await?;
                 let kid = flow.links.signing_kid();
                 tracing::info!(%user_id, sent_to, kid, "email_change.requested");

@@ -82,8 +82,10 @@ impl EmailChange {
         verify(place, password, &old.password_hash).await?;
 
         let (flow, caller) = (self.clone(), *caller);
-        self.to_the_end(async move { flow.bring_back(&caller, &link, old, user).await })
-            .await
+        self.to_the_end("undo", async move {
+            flow.bring_back(&caller, &link, old, user).await
+        })
+        .await
     }
 
     async fn bring_back(
@@ -101,10 +103,11 @@ impl EmailChange {
             };
             match self.restore(caller, &user, &old).await? {
                 Replaced::Done => {
-                    if status == Reversal::Undone {
+                    let repeated = status == Reversal::AlreadyUndone;
+                    if !repeated {
                         self.send_afterwards(self.letter(caller).undone(&old.email), "undone");
                     }
-                    tracing::info!(user_id = %user.id, email = masked(&old.email), kid = link.kid(), ?status, "email_change.undone");
+                    tracing::info!(user_id = %user.id, email = masked(&old.email), kid = link.kid(), repeated, "email_change.undone");
                     return Ok(Undone {
                         status,
                         email: old.email,

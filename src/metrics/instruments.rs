@@ -138,7 +138,7 @@ impl Flow {
         Self {
             ended: all.add(
                 "readdress_steps_total",
-                "How steps of the flow ended, by `step` and `outcome`: `done`, or the code of the refusal. Counted even if the client had gone",
+                "How steps of the flow ended, by `step` and `outcome`: `done`, `repeated` (a confirm or undo pressed again), the code of the refusal, or `abandoned` if it failed when the client had gone",
                 Family::default(),
             ),
             mails: all.add(

@@ -1,9 +1,10 @@
 //! Traces over OTLP (protobuf in HTTP), in a build with the feature `otel`, to where
 //! `OTEL_EXPORTER_OTLP_ENDPOINT` says; without that variable nothing is sent.
 //!
-//! One span a request, with what the flow says of itself as its events: the same fields as in the
-//! log, and so nothing secret. It has the ids that the log and `traceparent` have. Whether it is
-//! recorded is the caller's decision, or that of `OTEL_TRACES_SAMPLER`.
+//! One span a request, of the kind `server` and with the name of its operation, with what the flow says of itself as its events: the same fields as in the
+//! log, and so nothing secret. It has the ids that the log and `traceparent` have, and, if it was
+//! refused, the `code`; what is our fault is an error (OpenTelemetry's conventions for HTTP servers).
+//! Whether it is recorded is the caller's decision, or that of `OTEL_TRACES_SAMPLER`.
 
 use std::fmt;
 use std::future::Future;
@@ -14,13 +15,14 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use opentelemetry::trace::{
-    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState, TracerProvider,
+    SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId,
+    TraceState, Tracer, TracerProvider,
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracerProvider};
+use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator, SdkTracer, SdkTracerProvider};
 use tokio::runtime::Handle;
 use tracing::{Level, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -91,7 +93,7 @@ where
         metadata.target().starts_with("readdress") && *metadata.level() <= Level::INFO
     });
     tracing_opentelemetry::layer()
-        .with_tracer(traces.0.tracer("readdress"))
+        .with_tracer(Server(traces.0.tracer("readdress")))
         .with_location(false)
         .with_threads(false)
         .with_tracked_inactivity(false)
@@ -114,6 +116,39 @@ pub(super) fn join(span: &Span, trace: &Trace) {
     let parent = SpanContext::new(id, parent, flags, true, TraceState::default());
     // Fails where traces are not sent.
     let _ = span.set_parent(Context::new().with_remote_span_context(parent));
+}
+
+/// How the request was answered, if it was refused.
+pub(super) fn answered(code: &'static str, is_failure: bool) {
+    let span = Span::current();
+    span.set_attribute("code", code);
+    if is_failure {
+        span.set_status(Status::error(code));
+    }
+}
+
+/// Whether the current span is; `None` where traces are not sent.
+pub(super) fn is_recorded() -> Option<bool> {
+    let context = Span::current().context();
+    let current = context.span().span_context().clone();
+    current.is_valid().then(|| current.is_sampled())
+}
+
+/// Every span is a request that is served, named after its operation.
+struct Server(SdkTracer);
+
+impl Tracer for Server {
+    type Span = <SdkTracer as Tracer>::Span;
+
+    fn build_with_context(&self, mut builder: SpanBuilder, parent: &Context) -> Self::Span {
+        let mut attributes = builder.attributes.iter().flatten();
+        let operation = attributes.find(|one| one.key.as_str() == "operation");
+        if let Some(operation) = operation {
+            builder.name = operation.value.to_string().into();
+        }
+        builder.span_kind = Some(SpanKind::Server);
+        self.0.build_with_context(builder, parent)
+    }
 }
 
 /// The ids that the log and `traceparent` have: a request has one span.

@@ -11,6 +11,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::api::problem::Code;
+use crate::email_change::UNHEARD;
 use crate::metrics::{DONE, Metrics};
 
 /// Which event ends which step; of a refusal, the event says which step it was.
@@ -22,6 +23,8 @@ const EVENTS: [(&str, &str); 6] = [
     ("email_change.undone", "undo"),
     ("session.created", "sign_in"),
 ];
+/// It had been done before: a press that changed nothing is not another change.
+const AGAIN: &str = "repeated";
 const REFUSED: &str = "email_change.refused";
 const NOT_SIGNED_IN: &str = "session.refused";
 
@@ -45,10 +48,10 @@ impl<S: Subscriber> Layer<S> for Steps {
         let mut said = Said::default();
         event.record(&mut said);
         if let Some(done) = said.done {
-            self.0.step(done, DONE);
+            self.0.step(done, if said.is_again { AGAIN } else { DONE });
         }
-        if let (true, Some(step), Some(code)) = (said.is_refusal, said.step, said.code) {
-            self.0.step(step, code.name());
+        if let (true, Some(step), Some(reason)) = (said.is_refusal, said.step, said.reason) {
+            self.0.step(step, reason);
         }
     }
 }
@@ -58,7 +61,8 @@ struct Said {
     done: Option<&'static str>,
     is_refusal: bool,
     step: Option<&'static str>,
-    code: Option<Code>,
+    reason: Option<&'static str>,
+    is_again: bool,
 }
 
 impl Visit for Said {
@@ -80,8 +84,15 @@ impl Visit for Said {
                 let known = EVENTS.iter().find(|(_, step)| *step == value);
                 self.step = known.map(|(_, step)| *step);
             }
-            "reason" => self.code = Code::named(value),
+            "reason" if value == UNHEARD => self.reason = Some(UNHEARD),
+            "reason" => self.reason = Code::named(value).map(Code::name),
             _ => {}
+        }
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        if field.name() == "repeated" {
+            self.is_again = value;
         }
     }
 }

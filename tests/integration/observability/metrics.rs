@@ -1,10 +1,13 @@
 //! `/metrics`: what is counted, and who may read it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::Scrape;
 use crate::holds::deployment::{Deployment, body, request, show, sign_in};
 use crate::support::app::PASSWORD;
+use crate::support::process::Running;
 use crate::support::{Answer, Fault};
 
 const ANN: &str = "ann@example.com";
@@ -17,7 +20,7 @@ async fn deployed() -> Deployment {
 }
 
 /// The answer, as whoever asked with that header got it.
-async fn ask_with(server: &crate::support::process::Running, header: &str) -> Answer {
+async fn ask_with(server: &Running, header: &str) -> Answer {
     let request = server.http.get(format!("{}/metrics", server.url));
     let request = request.header(header, "192.0.2.1");
     Answer::read(request.send().await.expect("an answer")).await
@@ -295,17 +298,8 @@ async fn a_step_whose_caller_has_gone_is_counted_all_the_same() {
     let activate = deployment.await_link("email-activation", NEW).await;
     deployment
         .sink
-        .fault(Fault::Slow(std::time::Duration::from_millis(300)));
-    let impatient = server
-        .http
-        .post(format!("{}/v1/email-change/activate", server.url))
-        .header("Content-Type", "application/json")
-        .body(body("activate", &activate, "").to_string())
-        .timeout(std::time::Duration::from_millis(150));
-    assert!(
-        impatient.send().await.is_err(),
-        "nobody waits for the answer"
-    );
+        .fault(Fault::Slow(Duration::from_millis(300)));
+    activate_impatiently(&server, &activate).await;
     let abandoned = r#"readdress_requests_total{operation="activateEmailChange",code="abandoned"}"#;
     let done = r#"readdress_steps_total{step="activate",outcome="done"}"#;
     for _ in 0..200 {
@@ -314,9 +308,114 @@ async fn a_step_whose_caller_has_gone_is_counted_all_the_same() {
             deployment.close().await;
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("{}", Scrape::of(&server).await.0);
+}
+
+/// Nobody waits for the answer.
+async fn activate_impatiently(server: &Running, token: &str) {
+    let impatient = server
+        .http
+        .post(format!("{}/v1/email-change/activate", server.url))
+        .header("Content-Type", "application/json")
+        .body(body("activate", token, "").to_string())
+        .timeout(Duration::from_millis(150));
+    assert!(impatient.send().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_fails_when_its_caller_has_gone_is_counted_and_logged_with_its_reason() {
+    let deployment = deployed().await;
+    let server = deployment.shell.start("serve").await;
+    let access = sign_in(&server, ANN).await;
+    request(&server, &access).await.ok(202);
+    let confirm = deployment.await_link("new-email", ANN).await;
+    show(&server, "confirm", &confirm, NEW).await.ok(202);
+    let activate = deployment.await_link("email-activation", NEW).await;
+    deployment
+        .sink
+        .fault(Fault::Slow(Duration::from_millis(600)));
+    activate_impatiently(&server, &activate).await;
+    let rename = async |from: &str, to: &str| {
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        deployment.database.execute(&sql).await;
+    };
+    rename("users", "gone").await;
+    let failed = r#"readdress_steps_total{step="activate",outcome="abandoned"}"#;
+    let mut tries = 0;
+    while Scrape::of(&server).await.find(failed).is_none() {
+        assert!(tries < 200, "{}", Scrape::of(&server).await.0);
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    rename("gone", "users").await;
+    let (_, log) = server.end("TERM").await;
+    let line = log
+        .lines()
+        .find(|line| line.contains("email_change.refused"))
+        .expect("a line");
+    for part in ["abandoned", "activate", "no such table"] {
+        assert!(line.contains(part), "{line}");
+    }
+    deployment.close().await;
+}
+
+/// Undone is a change, however often somebody presses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_is_pressed_again_is_not_counted_as_another_one() {
+    let deployment = deployed().await;
+    let server = deployment.shell.start("serve").await;
+    let access = sign_in(&server, ANN).await;
+    request(&server, &access).await.ok(202);
+    let confirm = deployment.await_link("new-email", ANN).await;
+    for _ in 0..3 {
+        show(&server, "confirm", &confirm, NEW).await.ok(202);
+    }
+    let activate = deployment.await_link("email-activation", NEW).await;
+    show(&server, "activate", &activate, "").await.ok(200);
+    let undo = deployment.await_link("undo-email-change", ANN).await;
+    for _ in 0..3 {
+        show(&server, "undo", &undo, "").await.ok(200);
+    }
+    Scrape::of(&server).await.assert(&[
+        (r#"readdress_steps_total{step="confirm",outcome="done"}"#, 1),
+        (
+            r#"readdress_steps_total{step="confirm",outcome="repeated"}"#,
+            2,
+        ),
+        (r#"readdress_steps_total{step="undo",outcome="done"}"#, 1),
+        (
+            r#"readdress_steps_total{step="undo",outcome="repeated"}"#,
+            2,
+        ),
+    ]);
+    deployment.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_browser_asks_before_a_step_is_not_counted_as_one() {
+    let mut deployment = deployed().await;
+    let origin = "https://app.example.com";
+    deployment.shell.set("READDRESS_CORS_ORIGINS", origin);
+    let server = deployment.shell.start("serve").await;
+    let url = format!("{}/v1/email-change/activate", server.url);
+    let preflight = server
+        .http
+        .request(reqwest::Method::OPTIONS, url)
+        .header("Origin", origin)
+        .header("Access-Control-Request-Method", "POST");
+    let answered = preflight.send().await.expect("an answer");
+    assert!(answered.status().is_success(), "{answered:?}");
+    let scrape = Scrape::of(&server).await;
+    let counted = |operation: &str| {
+        scrape.find(&format!(
+            r#"readdress_requests_total{{operation="{operation}",code="ok"}}"#
+        ))
+    };
+    assert_eq!(counted("activateEmailChange"), None);
+    assert_eq!(counted("preflight"), Some(1.0));
+    deployment.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
