@@ -9,6 +9,7 @@ pub mod host;
 mod jwks;
 mod verification_key;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,9 @@ const TYP: &str = "readdress-access+jwt";
 
 /// Signs people in and recognises them. Cheap to clone.
 #[derive(Clone)]
-pub struct Access {
+pub struct Access(Arc<Inner>);
+
+struct Inner {
     jwts: Jwts,
     users: Users,
     lane: Lane,
@@ -111,7 +114,7 @@ impl Access {
         sign_in: bool,
         host: Option<HostTokens>,
     ) -> Self {
-        Self {
+        Self(Arc::new(Inner {
             jwts,
             users,
             lane,
@@ -119,7 +122,7 @@ impl Access {
             lifetime,
             sign_in,
             host,
-        }
+        }))
     }
 
     /// Signs in with address and password.
@@ -133,14 +136,14 @@ impl Access {
         email: &str,
         password: Password,
     ) -> Result<Session, SignInError> {
-        if !self.sign_in {
+        if !self.0.sign_in {
             return Err(SignInError::Off);
         }
-        let place = self.lane.place()?;
+        let place = self.0.lane.place()?;
         let canonical = EmailAddress::parse(email).ok();
         let canonical = canonical.as_ref().map(EmailAddress::as_str);
         // However it is typed, with an internationalized domain, say: one address has one limit.
-        if let Err(wait) = self.limits.sign_in(caller.ip, canonical.unwrap_or(email)) {
+        if let Err(wait) = self.0.limits.sign_in(caller.ip, canonical.unwrap_or(email)) {
             tracing::info!(client = %caller.ip, reason = "rate_limited", "session.refused");
             return Err(SignInError::Limited(wait));
         }
@@ -159,7 +162,7 @@ impl Access {
         tracing::info!(user_id = %user.id, "session.created");
         Ok(Session {
             access_token: self.issue(&user),
-            lifetime: self.lifetime,
+            lifetime: self.0.lifetime,
         })
     }
 
@@ -171,12 +174,16 @@ impl Access {
         typed: &str,
         canonical: Option<&str>,
     ) -> Result<Option<User>, DatabaseError> {
-        let as_typed = self.users.find_by_email(typed, caller.deadline).await?;
+        let as_typed = self.0.users.find_by_email(typed, caller.deadline).await?;
         let is_another = |canonical: &&str| !canonical.eq_ignore_ascii_case(typed.trim());
         let Some(canonical) = canonical.filter(is_another) else {
             return Ok(as_typed);
         };
-        let as_mailed = self.users.find_by_email(canonical, caller.deadline).await?;
+        let as_mailed = self
+            .0
+            .users
+            .find_by_email(canonical, caller.deadline)
+            .await?;
         Ok(as_typed.or(as_mailed))
     }
 
@@ -187,7 +194,7 @@ impl Access {
     /// [`AccessError`].
     pub async fn authenticate(&self, caller: &Caller, token: &str) -> Result<User, AccessError> {
         let is_ours = || RawHeader::of(token).is_some_and(|header| header.typ() == Some(TYP));
-        let id = match &self.host {
+        let id = match &self.0.host {
             Some(host) if !is_ours() => host
                 .user_id(token, caller.deadline)
                 .await
@@ -195,16 +202,16 @@ impl Access {
             _ => self.subject_of_ours(token)?,
         };
         Span::current().record("user_id", id.as_str());
-        let user = self.users.find(&id, caller.deadline).await?;
+        let user = self.0.users.find(&id, caller.deadline).await?;
         let user = user.ok_or(AccessError::Unauthenticated)?;
         Span::current().record("account", masked(&user.email));
         Ok(user)
     }
 
     fn subject_of_ours(&self, token: &str) -> Result<String, AccessError> {
-        let token = self.jwts.read::<Nothing>(self.kind(), token);
+        let token = self.0.jwts.read::<Nothing>(self.kind(), token);
         let token = token.map_err(|_| AccessError::Unauthenticated)?;
-        if self.jwts.is_past(token.expires_at) {
+        if self.0.jwts.is_past(token.expires_at) {
             return Err(AccessError::Unauthenticated);
         }
         Ok(token.subject)
@@ -212,11 +219,13 @@ impl Access {
 
     fn issue(&self, user: &User) -> String {
         let expires_at = self
+            .0
             .jwts
             .clock()
             .seconds()
-            .saturating_add(seconds_of(self.lifetime));
-        self.jwts
+            .saturating_add(seconds_of(self.0.lifetime));
+        self.0
+            .jwts
             .issue(self.kind(), user.id.as_str(), expires_at, Nothing {})
     }
 
@@ -224,7 +233,7 @@ impl Access {
         TokenKind {
             typ: TYP,
             secret: Key::access_secret,
-            max_lifetime: self.lifetime,
+            max_lifetime: self.0.lifetime,
         }
     }
 }

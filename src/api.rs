@@ -11,7 +11,7 @@ pub mod health;
 pub mod problem;
 pub mod session;
 
-use poem::{Endpoint, EndpointExt, Request};
+use poem::{Endpoint, IntoEndpoint, IntoResponse, Request, Response};
 use poem_openapi::{OpenApiService, SecurityScheme, Tags};
 
 use crate::access::Access;
@@ -64,6 +64,28 @@ pub(crate) fn service() -> Service {
 }
 
 /// The operations at work.
-pub(crate) fn endpoint(access: Access, flow: EmailChange) -> impl Endpoint {
-    service().data(access).data(flow)
+pub(crate) fn endpoint(access: Access, flow: EmailChange) -> impl Endpoint<Output = Response> {
+    AtWork {
+        operations: service().into_endpoint(),
+        access,
+        flow,
+    }
+}
+
+/// Gives every request what it is answered with: one layer, for each moves the whole request.
+struct AtWork<E> {
+    operations: E,
+    access: Access,
+    flow: EmailChange,
+}
+
+impl<E: Endpoint<Output: IntoResponse>> Endpoint for AtWork<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        request.set_data(self.access.clone());
+        request.set_data(self.flow.clone());
+        let answer = self.operations.call(request).await?;
+        Ok(answer.into_response())
+    }
 }

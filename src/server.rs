@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 use hyper::body::Bytes;
 use ipnet::IpNet;
 use poem::endpoint::BoxEndpoint;
-use poem::{EndpointExt, IntoEndpoint, Response, Route, get, handler};
+use poem::{Endpoint, EndpointExt, IntoEndpoint, Request, Response, Route, get, handler};
 use tokio::net::TcpListener;
 
 use crate::api;
@@ -80,20 +80,37 @@ pub async fn serve_metrics(listener: TcpListener, limits: Limits, gauges: Gauges
         metrics: true,
     };
     let metrics = gauges.metrics.clone();
-    let routes = Route::new()
+    let rest = Route::new()
         .at("/metrics", get(scrape::metrics))
         .data(gauges);
-    let front = front::Front::new(
-        routes.map_to_response().boxed(),
-        limits,
-        metrics,
-        Languages::default(),
-        &settings,
-    );
+    let routes = Routes {
+        operations: None,
+        rest: rest.map_to_response().boxed(),
+    };
+    let front = front::Front::new(routes, limits, metrics, Languages::default(), &settings);
     listen::serve(listener, front.for_everybody(), SCRAPERS, pending()).await;
 }
 
-fn routes(app: App, extra: Option<Route>) -> BoxEndpoint<'static, Response> {
+/// What answers.
+struct Routes {
+    /// The operations of the document. Apart from the rest, for a router within a router doubles what
+    /// a refused link costs in them.
+    operations: Option<BoxEndpoint<'static, Response>>,
+    rest: BoxEndpoint<'static, Response>,
+}
+
+impl Routes {
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        match &self.operations {
+            Some(operations) if request.uri().path().starts_with("/v1/") => {
+                operations.call(request).await
+            }
+            _ => self.rest.call(request).await,
+        }
+    }
+}
+
+fn routes(app: App, extra: Option<Route>) -> Routes {
     let App {
         access,
         flow,
@@ -101,9 +118,8 @@ fn routes(app: App, extra: Option<Route>) -> BoxEndpoint<'static, Response> {
         limits: _,
         gauges,
     } = app;
-    extra
+    let rest = extra
         .unwrap_or_default()
-        .nest_no_strip("/v1", api::endpoint(access, flow))
         .at("/healthz", get(api::health::healthz))
         .at("/readyz", get(api::health::readyz))
         .at("/metrics", get(scrape::metrics))
@@ -113,7 +129,11 @@ fn routes(app: App, extra: Option<Route>) -> BoxEndpoint<'static, Response> {
         .data(gauges)
         .into_endpoint()
         .map_to_response()
-        .boxed()
+        .boxed();
+    Routes {
+        operations: Some(api::endpoint(access, flow).boxed()),
+        rest,
+    }
 }
 
 /// Made once: as large as it is, whoever asks for it again and again, and does not read the answers,

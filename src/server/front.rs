@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use ipnet::IpNet;
-use poem::endpoint::BoxEndpoint;
 use poem::error::{MethodNotAllowedError, NotFoundError};
 use poem::http::{HeaderName, HeaderValue, header};
 use poem::web::RemoteAddr;
-use poem::{Addr, Body, Endpoint, Request, Response};
+use poem::{Addr, Body, Request, Response};
 use poem_openapi::error::{AuthorizationError, ContentTypeError};
 use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
@@ -23,7 +22,7 @@ use uuid::Uuid;
 
 use super::client::client_address;
 use super::cors::{self, Cors};
-use super::{Settings, allowed, scrape};
+use super::{Routes, Settings, allowed, scrape};
 use crate::api::problem::{Code, Problem};
 use crate::deadline::{self, Deadline};
 use crate::email_change::Caller;
@@ -57,7 +56,7 @@ const OK: &str = "ok";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) struct Front {
-    routes: BoxEndpoint<'static, Response>,
+    routes: Routes,
     cors: Cors,
     trusted_proxies: Vec<IpNet>,
     limits: Limits,
@@ -78,7 +77,7 @@ enum Readers {
 
 impl Front {
     pub(super) fn new(
-        routes: BoxEndpoint<'static, Response>,
+        routes: Routes,
         limits: Limits,
         metrics: Metrics,
         languages: Languages,
@@ -360,10 +359,11 @@ mod tests {
             max_connections: 1,
             metrics: true,
         };
-        let routes = Route::new()
-            .at("/broken", get(broken))
-            .map_to_response()
-            .boxed();
+        let rest = Route::new().at("/broken", get(broken));
+        let routes = Routes {
+            operations: None,
+            rest: rest.map_to_response().boxed(),
+        };
         let metrics = Metrics::new(&Clock::System);
         let limits = Limits::new(quotas, &Clock::System, metrics.clone());
         let front = Front::new(routes, limits, metrics, Languages::default(), &settings);
