@@ -31,10 +31,12 @@ COPY benches benches
 COPY migrations migrations
 COPY templates templates
 COPY src src
-# The caches are gone after this step, so the binary is copied out of them in the same one.
+# The caches are gone after this step, so the binary is copied out of them in the same one. Files come with
+# the times that they have outside, and cargo takes those older than its cache for built: so they are new.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/build/target \
-    cargo auditable rustc --profile dist --locked --bin readdress -- -C opt-level=3 \
+    --mount=type=cache,target=/build/target,sharing=locked \
+    find migrations templates src -type f -exec touch {} + \
+    && cargo auditable rustc --profile dist --locked --bin readdress -- -C opt-level=3 \
     && cp target/dist/readdress /readdress
 
 # TLS roots are in the binary, SQLite too: libc and libgcc are all it needs.

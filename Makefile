@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image-test soak fuzz mutants coverage lint format openapi picture release release-test bench scale clean
+.PHONY: help run test test-service test-traces test-holds test-client test-browser test-contract test-django test-frameworks deploy-check image image-test soak fuzz mutants coverage lint format openapi picture release release-test bench scale clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ deploy-check: ## Check alerts, manifests, unit and compose file in deploy/
 test-frameworks: ## Change an address in tables that Devise and Laravel made
 	@scripts/needs cargo
 	@scripts/frameworks-test
+
+image: ## Build the container image readdress:VERSION, with Docker or podman
+	@scripts/image
 
 image-test: ## Build the container image and walk a change through it
 	@scripts/needs cargo

@@ -55,11 +55,12 @@ pub(crate) const OPERATIONS: [&str; 8] = [
     "inspectLink",
 ];
 /// The answers that somebody is woken for: the first of them must be seen.
-const FAILURES: [&str; 4] = [
+const FAILURES: [&str; 5] = [
     "internal",
     "database_unavailable",
     "mail_unavailable",
     "overloaded",
+    "invalid_link",
 ];
 /// The steps that say when they are done.
 const STEPS: [&str; 6] = [

@@ -55,7 +55,7 @@ pub fn start(format: Format, metrics: Metrics) -> Telemetry {
     let lines = match format {
         Format::Text => lines.with_ansi(false).boxed(),
         Format::Json => lines
-            .fmt_fields(fmt::format::JsonFields::new())
+            .fmt_fields(json::Kept)
             .event_format(json::Flat)
             .boxed(),
     };

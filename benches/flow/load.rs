@@ -6,38 +6,45 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::at;
+
 /// Connections of `throughput`, each with one request at a time.
 const CONNECTIONS: usize = 16;
 const FLOODERS: usize = 120;
 pub const THROUGHPUT: Duration = Duration::from_secs(5);
 pub const FLOOD: Duration = Duration::from_secs(10);
 
-/// Sends the same request over and over, and prints how many were answered.
-pub async fn throughput(address: &str, request: String) {
+/// Sends the same request over and over, which must be answered so each time, and prints how many
+/// were, and the 50th and 99th percentile of how long it took, in microseconds.
+pub async fn throughput(address: &str, status: &str, request: String) {
+    let expected = format!("HTTP/1.1 {status} ");
     let ends = Instant::now() + THROUGHPUT;
     let connections: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
             let (address, request) = (address.to_owned(), request.clone());
+            let expected = expected.clone();
             tokio::spawn(async move {
                 let mut stream = TcpStream::connect(address).await.expect("a connection");
                 stream.set_nodelay(true).expect("a socket");
-                let (mut answered, mut buffer) = (0, vec![0; 16 * 1024]);
+                let (mut took, mut buffer) = (Vec::new(), vec![0; 16 * 1024]);
                 while Instant::now() < ends {
+                    let asked = Instant::now();
                     stream.write_all(request.as_bytes()).await.expect("sent");
                     // Every one of these answers is small and comes in one piece.
                     let length = stream.read(&mut buffer).await.expect("an answer");
-                    assert!(buffer[..length].starts_with(b"HTTP/1.1 "));
-                    answered += 1;
+                    assert!(buffer[..length].starts_with(expected.as_bytes()));
+                    took.push(asked.elapsed().as_secs_f64() * 1e6);
                 }
-                answered
+                took
             })
         })
         .collect();
-    let mut all: u64 = 0;
+    let mut all = Vec::new();
     for connection in connections {
-        all += connection.await.expect("no panic");
+        all.extend(connection.await.expect("no panic"));
     }
-    println!("{all}");
+    let [p50, p99] = [50, 99].map(|percent| at(&mut all, percent));
+    println!("{} {p50} {p99}", all.len());
 }
 
 /// Wrong passwords, from clients that come again as soon as they are answered.

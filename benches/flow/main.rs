@@ -45,8 +45,8 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [_, "flood", url] => return load::flood(url).await,
-        [_, "throughput", address, request] => {
-            return load::throughput(address, request.to_owned()).await;
+        [_, "throughput", address, status, request] => {
+            return load::throughput(address, status, request.to_owned()).await;
         }
         _ => {}
     }
@@ -62,9 +62,11 @@ async fn main() {
     let folder = tempfile::TempDir::new().expect("a folder");
     let file = folder.path().join("bench.db");
     run("SQLite", &format!("sqlite://{}", file.display())).await;
-    if let Ok(url) = std::env::var("TEST_POSTGRES_URL") {
+    let url = std::env::var("TEST_POSTGRES_URL").unwrap_or_default();
+    if !url.is_empty() {
         let schema = format!("bench_{}", std::process::id());
-        run("PostgreSQL", &in_schema(&url, &schema).await).await;
+        let name = format!("PostgreSQL, fsync {}", fsync(&url).await);
+        run(&name, &in_schema(&url, &schema).await).await;
         psql(&url, &format!("DROP SCHEMA {schema} CASCADE")).await;
     }
 }
@@ -74,6 +76,16 @@ async fn in_schema(url: &str, schema: &str) -> String {
     psql(url, &format!("CREATE SCHEMA {schema}")).await;
     let separator = if url.contains('?') { '&' } else { '?' };
     format!("{url}{separator}options=-c%20search_path%3D{schema}")
+}
+
+/// What is promised of a write costs time, and is not asked of every server that tests use.
+async fn fsync(url: &str) -> String {
+    use sea_orm::{ConnectionTrait, Statement};
+    let database = sea_orm::Database::connect(url).await.expect("PostgreSQL");
+    let asked = Statement::from_string(database.get_database_backend(), "SHOW fsync");
+    let row = database.query_one_raw(asked).await.expect("an answer");
+    let row = row.expect("a row");
+    row.try_get_by_index(0).expect("a text")
 }
 
 async fn psql(url: &str, sql: &str) {
@@ -125,32 +137,38 @@ async fn readers(service: &Service, front: &Front) {
         )
     };
     let mut healthz = 0.0;
-    for (name, request) in [
+    for (name, status, request) in [
         (
             "/healthz",
+            "200",
             "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
         ),
-        ("a forged link", post("activate", &forged)),
-        ("a link of another kind", post("activate", &link)),
-        ("inspect", post("inspect", &link)),
+        ("a forged link", "400", post("activate", &forged)),
+        ("a link of another kind", "400", post("activate", &link)),
+        ("inspect", "200", post("inspect", &link)),
     ] {
         let before = service.cpu_ms();
         let output = Command::new(std::env::current_exe().expect("this bench"))
             .args([
                 "throughput",
                 service.url.trim_start_matches("http://"),
+                status,
                 &request,
             ])
             .stderr(Stdio::inherit())
             .output();
         let answered = String::from_utf8(output.expect("a process").stdout).expect("a number");
-        let answered: f64 = answered.trim().parse().expect("a number");
+        let mut said = answered
+            .split_whitespace()
+            .map(|number| number.parse().expect("a number"));
+        let mut next = || -> f64 { said.next().expect("three numbers") };
+        let (answered, p50, p99) = (next(), next(), next());
         let rate = answered / load::THROUGHPUT.as_secs_f64();
         if healthz == 0.0 {
             healthz = rate;
         }
         println!(
-            "{name:<22}{rate:>8.0} a second, {:.3} x /healthz, {:.1} us CPU each",
+            "{name:<22}{rate:>8.0} a second, {:.3} x /healthz; {:.1} us CPU each; {p50:.0} us p50, {p99:.0} p99",
             rate / healthz,
             (service.cpu_ms() - before) * 1e3 / answered
         );

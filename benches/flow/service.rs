@@ -74,14 +74,19 @@ impl Service {
                 ("READDRESS_MAIL_FROM", "a@app.example.com"),
                 ("READDRESS_LISTEN", &listen),
                 ("READDRESS_ACCESS_TTL", "1h"),
+                // As in deploy/.
+                ("READDRESS_LOG_FORMAT", "json"),
             ])
             .envs(
+                // Charged as anywhere, and never reached.
                 ["PASSWORDS", "RECIPIENT", "RECIPIENT_ALL", "CLIENT"]
-                    .map(|name| (format!("READDRESS_LIMIT_{name}"), "off")),
+                    .map(|name| (format!("READDRESS_LIMIT_{name}"), "1000000/1s")),
             )
             .envs(more.iter().copied());
+        serve.stderr(Stdio::piped());
         let began = Instant::now();
-        let process = serve.spawn().expect("runs");
+        let mut process = serve.spawn().expect("runs");
+        drain(process.stderr.take().expect("a pipe"));
         let (url, http) = (format!("http://{listen}"), reqwest::Client::new());
         while http.get(format!("{url}/healthz")).send().await.is_err() {
             assert!(
@@ -129,6 +134,11 @@ impl Service {
         };
         (field("VmRSS:"), field("VmHWM:"))
     }
+}
+
+/// The log is read, as it is wherever a service runs.
+fn drain(mut log: std::process::ChildStderr) {
+    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
 }
 
 /// Processor time of a process so far, in milliseconds: of all its threads, in nanoseconds

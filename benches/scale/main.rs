@@ -61,6 +61,7 @@ async fn main() {
         .map(String::as_str)
         .filter(|argument| !argument.starts_with('-'))
         .collect();
+    println!("binary: {}", service::binary());
     let wanted = |part: &str| parts.is_empty() || parts.contains(&part);
     let Some(cluster) = Cluster::start(&SETTINGS) else {
         return;

@@ -1,64 +1,131 @@
 //! A line for machines: one flat object, with the fields of the request beside those of the event.
 //!
 //! The library's own format nests spans, so that a query for a request id would have to know how
-//! deep. The fields are listed in docs/operations.md, and a test holds the list to its word.
+//! deep; and it reads and writes the fields of a span anew for each that comes to be known. Here a
+//! field is written as JSON once. The fields are listed in docs/operations.md, and a test holds the
+//! list to its word.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tracing::field::{Field, Visit};
+use tracing::span::Record;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::fmt::format::{JsonFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::clock::{Clock, rfc3339_with_millis};
+
+/// After a name and after a value, in what is kept of a span: JSON has neither, but for escaped.
+const NAME_ENDS: char = '\u{1f}';
+const VALUE_ENDS: char = '\u{1e}';
+
+/// Keeps the fields of spans, each value as JSON.
+pub(super) struct Kept;
+
+impl<'writer> FormatFields<'writer> for Kept {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        let mut read = Fields::default();
+        fields.record(&mut read);
+        for (name, value) in read.0 {
+            write!(writer, "{name}{NAME_ENDS}{value}{VALUE_ENDS}")?;
+        }
+        Ok(())
+    }
+
+    fn add_fields(
+        &self,
+        current: &'writer mut FormattedFields<Self>,
+        fields: &Record<'_>,
+    ) -> fmt::Result {
+        self.format_fields(current.as_writer(), fields)
+    }
+}
 
 /// Writes `timestamp`, `level`, `target`, `message`; then the fields of the spans around it, outer
 /// ones first; then its own, which win.
 pub(super) struct Flat;
 
-impl<S> FormatEvent<S, JsonFields> for Flat
+impl<S> FormatEvent<S, Kept> for Flat
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     fn format_event(
         &self,
-        context: &FmtContext<'_, S, JsonFields>,
+        context: &FmtContext<'_, S, Kept>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut own = Fields(Map::new());
-        event.record(&mut own);
         let metadata = event.metadata();
-        let mut line = Map::new();
         let now = rfc3339_with_millis(Clock::System.micros());
-        line.insert("timestamp".to_owned(), now.into());
-        line.insert("level".to_owned(), metadata.level().as_str().into());
-        line.insert("target".to_owned(), metadata.target().into());
-        line.insert("message".to_owned(), Value::Null);
+        let mut line = Line::default();
+        line.put("timestamp", json(now));
+        line.put("level", json(metadata.level().as_str()));
+        line.put("target", json(metadata.target()));
+        line.put("message", json(Value::Null));
         let spans = context.event_scope().into_iter().flat_map(Scope::from_root);
         for span in spans {
             let extensions = span.extensions();
-            let Some(fields) = extensions.get::<FormattedFields<JsonFields>>() else {
+            let Some(kept) = extensions.get::<FormattedFields<Kept>>() else {
                 continue;
             };
-            if let Ok(Value::Object(fields)) = serde_json::from_str(fields) {
-                line.extend(fields);
+            let fields = kept.split_terminator(VALUE_ENDS);
+            for (name, value) in fields.filter_map(|field| field.split_once(NAME_ENDS)) {
+                line.put(name.to_owned(), value.to_owned());
             }
         }
-        line.extend(own.0);
-        let line = Value::Object(line).to_string();
-        writeln!(writer, "{line}")
+        let mut own = Fields::default();
+        event.record(&mut own);
+        for (name, value) in own.0 {
+            line.put(name, value);
+        }
+        line.write(&mut writer)
     }
 }
 
-/// The fields of an event.
-struct Fields(Map<String, Value>);
+fn json(value: impl Into<Value>) -> String {
+    value.into().to_string()
+}
+
+/// Names and values of one line, in the order in which they came.
+#[derive(Default)]
+struct Line(Vec<(Cow<'static, str>, String)>);
+
+impl Line {
+    /// What was said last of a name holds.
+    fn put(&mut self, name: impl Into<Cow<'static, str>>, value: String) {
+        let name = name.into();
+        match self.0.iter_mut().find(|(said, _)| *said == name) {
+            Some((_, said)) => *said = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    fn write(self, writer: &mut Writer<'_>) -> fmt::Result {
+        let mut before = '{';
+        for (name, value) in self.0 {
+            // A name is an identifier of the source.
+            write!(writer, "{before}\"{name}\":{value}")?;
+            before = ',';
+        }
+        writeln!(writer, "}}")
+    }
+}
+
+/// The fields of a span or an event.
+#[derive(Default)]
+struct Fields(Vec<(&'static str, String)>);
 
 impl Fields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
+        self.0.push((field.name(), json(value)));
     }
 }
 

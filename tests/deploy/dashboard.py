@@ -21,8 +21,10 @@ def as_prometheus_gets_it(expression):
 def main(path):
     with open(path, encoding="utf-8") as file:
         dashboard = json.load(file)
-    asked = [as_prometheus_gets_it(expression) for expression in expressions(dashboard["panels"])]
+    asked = list(expressions(dashboard["panels"]))
     assert asked, f"{path}: no panel asks anything"
+    asked += [annotation["expr"] for annotation in dashboard["annotations"]["list"]]
+    asked = [as_prometheus_gets_it(expression) for expression in asked]
     rules = [{"record": f"dashboard:{at}", "expr": expression} for at, expression in enumerate(asked)]
     # JSON is YAML.
     json.dump({"groups": [{"name": "dashboard", "rules": rules}]}, sys.stdout)

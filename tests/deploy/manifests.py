@@ -58,35 +58,47 @@ def containers(manifest):
 
 
 def manifests(version):
-    listed = yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())["resources"]
+    kustomization = yaml.safe_load((MANIFESTS / "kustomization.yaml").read_text())
+    listed = kustomization["resources"]
     there = {file.name for file in MANIFESTS.glob("*.yaml")} - {"kustomization.yaml", "secret.yaml"}
     expect(set(listed) == there, f"kustomization.yaml lists {listed}, and there are {there}")
-    by_kind = {}
-    for name in listed:
-        for manifest in yaml.safe_load_all((MANIFESTS / name).read_text()):
+    # Kustomize passes over a name that no manifest has.
+    renamed = [image["name"] for image in kustomization["images"]]
+    expect(renamed == ["readdress"], f"kustomization.yaml: the image is readdress, not {renamed}")
+    named = {}
+    for file in [*listed, "secret.yaml"]:
+        for manifest in yaml.safe_load_all((MANIFESTS / file).read_text()):
             try:
                 kubernetes_validate.validate(manifest, "1.37", strict=True)
             except kubernetes_validate.ValidationError as error:
-                wrong.append(f"{name}: {error.message}")
-            by_kind[manifest["kind"]] = manifest
-    for kind in ["Deployment", "Job"]:
-        for container in containers(by_kind[kind]):
+                wrong.append(f"{file}: {error.message}")
+            named[manifest["kind"], manifest["metadata"]["name"]] = manifest
+
+    def spec(kind, name="readdress"):
+        return named[kind, name]["spec"]
+
+    sources = []
+    for kind, name in [("Deployment", "readdress"), ("Job", "readdress-migrate")]:
+        for container in containers(named[kind, name]):
             image = container["image"]
             expect(image == f"readdress:{version}", f"{kind}: {image} is not version {version}")
-    deployment = by_kind["Deployment"]["spec"]
+            sources.append(container["envFrom"])
+    expect(sources[0] == sources[1], "the Job has other variables than the Deployment")
+    deployment = spec("Deployment")
     labels = deployment["template"]["metadata"]["labels"]
-    for kind, selector in [
-        ("Service", by_kind["Service"]["spec"]["selector"]),
-        ("PodDisruptionBudget", by_kind["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]),
-        ("NetworkPolicy", by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"]),
+    for what, selector in [
+        ("the Service", spec("Service")["selector"]),
+        ("the Service of the metrics", spec("Service", "readdress-metrics")["selector"]),
+        ("the PodDisruptionBudget", spec("PodDisruptionBudget")["selector"]["matchLabels"]),
+        ("the NetworkPolicy", spec("NetworkPolicy")["podSelector"]["matchLabels"]),
     ]:
-        expect(selector.items() <= labels.items(), f"{kind} does not select the pods")
+        expect(selector.items() <= labels.items(), f"{what} does not select the pods")
     container = deployment["template"]["spec"]["containers"][0]
     for probe, path in [("liveness", "/healthz"), ("readiness", "/readyz"), ("startup", "/healthz")]:
         expect(container[f"{probe}Probe"]["httpGet"]["path"] == path, f"the {probe} probe asks {path}")
-    budget = by_kind["PodDisruptionBudget"]["spec"]["minAvailable"]
+    budget = spec("PodDisruptionBudget")["minAvailable"]
     expect(budget < deployment["replicas"], "the budget lets a node be drained")
-    return len(listed)
+    return len(named)
 
 
 def main():

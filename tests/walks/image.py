@@ -1,11 +1,12 @@
-"""Walks one change through the container, and tries what operators rely on: its labels, the user it runs
-as, a root file system that cannot be written, no capabilities, the health command, and the end.
+"""Walks one change through the container, and tries what operators rely on: its labels and settings, the
+user it runs as, a root file system that cannot be written, no capabilities, the health command, and the end.
 
 scripts/image-test calls it with the command that runs containers and the image.
 """
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,25 +18,31 @@ from support import Mailbox, free_port, post, running
 PASSWORD = "correct horse battery staple"
 OLD, NEW = "ann@example.com", "ann@new.example"
 NAME = f"readdress-test-{os.getpid()}"
+PORT = 8080
 
 
 def main(*command):
     *run, image = command
     engine = run[0]
-    read_labels(engine, image, subprocess.check_output([*run, "--rm", image, "--version"], text=True))
+    inspected = json.loads(subprocess.check_output([engine, "image", "inspect", image], text=True))[0]
+    read_labels(inspected["Config"], subprocess.check_output([*run, "--rm", image, "--version"], text=True))
+    health = read_settings(inspected)
     mailbox = Mailbox()
-    service = f"http://127.0.0.1:{free_port()}"
+    # The container has this machine's network, where something else may have the image's port.
+    port = free_port() if is_taken(PORT) else PORT
+    service = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as data:
         os.chmod(data, 0o777)
         key = subprocess.check_output([*run, "--rm", image, "keygen"], text=True).strip()
         settings = {
-            "READDRESS_LISTEN": service.removeprefix("http://"),
             "READDRESS_APP_URL": service,
             "READDRESS_SECRET_KEYS": key,
             "READDRESS_DATABASE_URL": "sqlite:///data/users.db",
             "READDRESS_SMTP_URL": mailbox.url,
             "READDRESS_MAIL_FROM": "accounts@example.com",
         }
+        if port != PORT:
+            settings["READDRESS_LISTEN"] = f"127.0.0.1:{port}"
         options = ["--volume", f"{data}:/data"]
         for name, value in settings.items():
             options += ["--env", f"{name}={value}"]
@@ -45,7 +52,7 @@ def main(*command):
 
         with running([*run, "--name", NAME, *options, image], service + "/healthz") as container:
             walk(service, mailbox)
-            look(engine)
+            look(engine, health)
             began = time.monotonic()
             subprocess.check_call([engine, "stop", "--time", "15", NAME], stdout=subprocess.DEVNULL)
             code = container.wait(timeout=15)
@@ -55,10 +62,9 @@ def main(*command):
     mailbox.server.stop()
 
 
-def read_labels(engine, image, version):
+def read_labels(config, version):
     """What a registry and a scanner read without running anything."""
-    asked = [engine, "image", "inspect", "--format", "{{json .Config.Labels}}", image]
-    labels = json.loads(subprocess.check_output(asked, text=True))
+    labels = config["Labels"]
     for name, pattern in {
         "title": "readdress",
         "description": ".+",
@@ -70,6 +76,28 @@ def read_labels(engine, image, version):
     }.items():
         value = labels.get(f"org.opencontainers.image.{name}", "")
         assert re.fullmatch(pattern, value), f"label {name}: {value!r}"
+
+
+def read_settings(inspected):
+    """How an engine starts it; returns how it asks whether it lives."""
+    config = inspected["Config"]
+    assert re.fullmatch(r"\d+:\d+", config["User"]), config["User"]
+    assert config["Entrypoint"] + config["Cmd"] == ["/usr/local/bin/readdress", "serve"], config
+    assert f"READDRESS_LISTEN=0.0.0.0:{PORT}" in config["Env"], config["Env"]
+    # Podman names it beside the rest.
+    health = config.get("Healthcheck") or inspected.get("Healthcheck")
+    assert health, "there is no health check"
+    kind, *command = health["Test"]
+    assert kind == "CMD", f"the health check takes a shell, and there is none: {health}"
+    return command
+
+
+def is_taken(port):
+    try:
+        socket.create_server(("0.0.0.0", port)).close()
+    except OSError:
+        return True
+    return False
 
 
 def walk(service, mailbox):
@@ -92,8 +120,8 @@ def walk(service, mailbox):
         assert page.status == 200 and b"<html" in page.read(), "the pages are in the image"
 
 
-def look(engine):
-    subprocess.check_call([engine, "exec", NAME, "/usr/local/bin/readdress", "health"])
+def look(engine, health):
+    subprocess.check_call([engine, "exec", NAME, *health])
     pid = subprocess.check_output([engine, "inspect", "--format", "{{.State.Pid}}", NAME], text=True).strip()
     with open(f"/proc/{pid}/status", encoding="ascii") as status:
         process = dict(line.rstrip().split(":\t", 1) for line in status if ":\t" in line)

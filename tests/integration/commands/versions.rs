@@ -22,6 +22,11 @@ fn packages_and_the_document_have_the_version_of_the_service() {
         ),
         ("web/package.json", &["/version"]),
         ("web/package-lock.json", &["/version", "/packages//version"]),
+        ("tests/browser/package.json", &["/version"]),
+        (
+            "tests/browser/package-lock.json",
+            &["/version", "/packages//version"],
+        ),
     ] {
         let parsed: Value = serde_json::from_str(&read(file)).expect(file);
         for pointer in pointers {
@@ -31,10 +36,15 @@ fn packages_and_the_document_have_the_version_of_the_service() {
     }
     let migrations = read("migrations/Cargo.toml");
     assert!(migrations.contains("\nversion.workspace = true\n"));
+    let lock = read("fuzz/Cargo.lock");
+    for name in ["readdress", "readdress-migrations"] {
+        let package = format!("\nname = \"{name}\"\nversion = \"{VERSION}\"\n");
+        assert!(lock.contains(&package), "fuzz/Cargo.lock: {name}");
+    }
 }
 
 #[test]
-fn changelog_and_readme_speak_of_the_version_that_there_is() {
+fn the_documentation_speaks_of_the_version_that_there_is() {
     let changelog = read("CHANGELOG.md");
     let newest = changelog.lines().find_map(|line| line.strip_prefix("## ["));
     let newest = newest.and_then(|rest| rest.split(']').next());
@@ -44,4 +54,13 @@ fn changelog_and_readme_speak_of_the_version_that_there_is() {
         read("README.md").contains(&status),
         "README.md, Status: a line that begins with Version {VERSION}"
     );
+    let operations = read("docs/operations.md");
+    let sample = format!("\n  \"version\": \"{VERSION}\",\n");
+    assert!(
+        operations.contains(&sample),
+        "docs/operations.md: what `check --json` prints"
+    );
+    for image in operations.split(" readdress:").skip(1) {
+        assert!(image.starts_with(VERSION), "docs/operations.md: the image");
+    }
 }
