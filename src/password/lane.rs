@@ -182,7 +182,11 @@ fn work(
         metrics.password_waited(job.since.elapsed());
         let mut workspace = lock(workspaces).pop().unwrap_or_default();
         let stored = job.stored.as_ref().map(|hash| hash.as_str());
-        let check = AssertUnwindSafe(|| checker.check(&job.password, stored, &mut workspace));
+        let check = AssertUnwindSafe(|| {
+            #[cfg(test)]
+            tests::may_be_defective(stored);
+            checker.check(&job.password, stored, &mut workspace)
+        });
         let begun = Instant::now();
         // A defect in a hash function is its caller's, and costs nobody else the lane.
         let checked = catch_unwind(check);
@@ -210,6 +214,23 @@ mod tests {
 
     fn password() -> Password {
         Password::new("correct horse".to_owned())
+    }
+
+    /// A stored password that stands for a defect: no real one is known that causes any.
+    const DEFECT: &str = "$defect$";
+
+    pub(super) fn may_be_defective(stored: Option<&str>) {
+        assert_ne!(stored, Some(DEFECT));
+    }
+
+    #[tokio::test]
+    async fn a_defect_of_a_hash_function_is_its_callers_and_not_taken_for_too_many_people() {
+        let lane = lane();
+        let place = lane.place().expect("a place");
+        let check = tokio::spawn(place.check(password(), Some(DEFECT))).await;
+        assert!(check.is_err_and(|error| error.is_panic()));
+        let next = lane.place().expect("a place").check(password(), None).await;
+        assert_eq!(next, Ok(false), "the thread goes on");
     }
 
     #[tokio::test]

@@ -109,6 +109,29 @@ async fn asking_is_no_load_however_many_ask() {
     deployment.close().await;
 }
 
+/// Each probe that fails is a line in the log: so they can be counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_database_is_asked_once_in_two_seconds_however_many_ask() {
+    let deployment = Deployment::on_sqlite().await;
+    let server = deployment.shell.start("serve").await;
+    let rename = "ALTER TABLE users RENAME TO gone";
+    deployment.database.execute(rename).await;
+    let since = tokio::time::Instant::now();
+    let mut asked = 0;
+    while since.elapsed() < Duration::from_millis(4500) {
+        for answer in join_all((0..20).map(|_| server.get("/readyz"))).await {
+            answer.problem(503, "database_unavailable");
+            asked += 1;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    let (_, log) = server.end("TERM").await;
+    let probes = log.matches("database unavailable").count();
+    assert!((2..=3).contains(&probes), "{probes} probes for {asked}");
+    assert!(asked > 200, "{asked}");
+    deployment.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_was_told_to_stop_is_not_ready() {
     let deployment = Deployment::on_sqlite().await;
