@@ -142,7 +142,7 @@ impl Mailer {
         let deadline = deadline.keeping(RESERVE).at_most(SEND);
         let (kind, since) = (mail.kind, Instant::now());
         boundary::pass().await;
-        let delivered = deadline.bound(self.deliver(mail)).await;
+        let delivered = deadline.bound(Box::pin(self.deliver(mail))).await;
         boundary::pass().await;
         let delivered = match delivered {
             Ok(delivered) => delivered,
@@ -186,7 +186,7 @@ impl Mailer {
             return Ok(());
         }
         let recipient = recipient(&mail.to).ok_or(DeliveryError::Undeliverable)?;
-        let message = self.message(&mail, recipient.clone())?;
+        let message = self.message(mail, recipient.clone())?;
         match &self.back_end {
             BackEnd::Smtp(smtp) => smtp.send(&self.sender.0.email, &recipient, &message).await,
             BackEnd::Folder(folder) => folder
@@ -198,7 +198,7 @@ impl Mailer {
     }
 
     /// The mail as RFC 5322 says it is written: ASCII throughout, every body encoded.
-    fn message(&self, mail: &Mail, recipient: Address) -> Result<Vec<u8>, DeliveryError> {
+    fn message(&self, mail: Mail, recipient: Address) -> Result<Vec<u8>, DeliveryError> {
         let micros = u64::try_from(self.clock.micros()).unwrap_or_default();
         let message_id = format!("<{}@{}>", Uuid::now_v7(), self.sender.0.email.domain());
         Message::builder()
@@ -206,13 +206,10 @@ impl Mailer {
             .date(UNIX_EPOCH + Duration::from_micros(micros))
             .from(self.sender.0.clone())
             .to(Mailbox::new(None, recipient))
-            .subject(&mail.subject)
+            .subject(mail.subject)
             .header(AutoSubmitted)
-            .header(ContentLanguage(mail.language.clone()))
-            .multipart(MultiPart::alternative_plain_html(
-                mail.text.clone(),
-                mail.html.clone(),
-            ))
+            .header(ContentLanguage(mail.language))
+            .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))
             .map(|message| message.formatted())
             .map_err(|error| DeliveryError::Unavailable(error.into()))
     }

@@ -276,10 +276,10 @@ impl Users {
         let statement = self.table.replace(&id, read, change);
         let written = match change.email {
             Some(email) if !self.table.unique => {
-                let Some(written) = self
-                    .write_if_free(&statement, email, &read.id, deadline)
-                    .await?
-                else {
+                // In a box, as the pool's futures are: every step's future, which is moved as a whole some
+                // times, would be larger by theirs.
+                let write = Box::pin(self.write_if_free(&statement, email, &read.id, deadline));
+                let Some(written) = write.await? else {
                     return Ok(Replaced::EmailTaken);
                 };
                 Ok(written)

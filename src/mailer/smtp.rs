@@ -70,7 +70,8 @@ impl Smtp {
                 Err(refused) => return Err(refused.into()),
             }
         }
-        let mut connection = self.connect().await?;
+        // In a box: it is large, and a mail seldom needs it.
+        let mut connection = Box::pin(self.connect()).await?;
         transact(&mut connection, from, to, message).await?;
         self.keep(connection);
         Ok(())

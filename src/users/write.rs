@@ -41,7 +41,7 @@ impl Users {
         let begin_by = deadline.keeping(STATEMENT + TRAVEL);
         macro_rules! run {
             ($pool:ident, $builder:expr) => {{
-                let acquired = begin_by.bound(self.db.$pool().acquire()).await?;
+                let acquired = begin_by.bound(Box::pin(self.db.$pool().acquire())).await?;
                 let mut connection = acquired.map_err(failed)?;
                 let (sql, values) = statement.build_sqlx($builder);
                 let query = sqlx::query_with(AssertSqlSafe(sql), values);
