@@ -134,11 +134,12 @@ impl KeyRing {
     pub fn check_value(&self) -> i64 {
         let mut hash = Sha256::new();
         for key in &self.0 {
-            hash.update(&*key.check);
+            hash.update(&key.check[..]);
             hash.update(Sha256::digest(&key.kid));
         }
-        let [a, b, c, d, e, f, ..]: [u8; 32] = hash.finalize().into();
-        i64::from_be_bytes([0, 0, a, b, c, d, e, f])
+        let mut number = [0; 8];
+        number[2..].copy_from_slice(&hash.finalize()[..6]);
+        i64::from_be_bytes(number)
     }
 }
 

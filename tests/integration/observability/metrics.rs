@@ -148,7 +148,7 @@ async fn a_change_is_seen_step_by_step() {
     deployment.close().await;
 }
 
-/// What ReaddressKeysDiffer compares.
+/// What the alert of that name compares.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_with_another_ring_can_be_told_from_those_with_the_same() {
     let mut deployment = deployed().await;
