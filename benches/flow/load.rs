@@ -49,7 +49,7 @@ pub async fn throughput(address: &str, status: &str, request: String) {
 
 /// Wrong passwords, from clients that come again as soon as they are answered.
 pub async fn flood(url: &str) {
-    let body = json!({ "email": "bench@example.com", "password": "wrong" }).to_string();
+    let body = json!({ "email": "bench@new.example", "password": "wrong" }).to_string();
     let ends = Instant::now() + FLOOD;
     let flooders: Vec<_> = (0..FLOODERS)
         .map(|_| {

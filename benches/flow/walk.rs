@@ -109,8 +109,9 @@ impl Front {
 
 /// Somebody signed in, who moves to and fro.
 pub struct Person {
-    access: String,
-    homes: [String; 2],
+    pub access: String,
+    /// Where they are, and where they go next.
+    pub homes: [String; 2],
 }
 
 impl Person {
