@@ -40,9 +40,13 @@ fn command(arguments: &[&str], database_url: &str) -> Command {
 
 /// A table, and one person in it.
 pub fn prepare(database_url: &str, email: &str) {
+    migrate(database_url);
+    add(database_url, email);
+}
+
+pub fn migrate(database_url: &str) {
     let migrated = command(&["migrate", "up"], database_url).status();
     assert!(migrated.expect("runs").success());
-    add(database_url, email);
 }
 
 /// One person more.

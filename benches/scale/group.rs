@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::proxy::Proxy;
-use crate::service::{Service, prepare};
+use crate::service::{Service, add, migrate};
 use crate::smtp::SmtpSink;
 use crate::walk::{Front, Person};
 
@@ -42,7 +42,7 @@ impl Group {
 
     /// One, and nothing before it. People are added without what stands before the database.
     pub async fn alone(name: &str, database_url: &str, direct_url: &str) -> Self {
-        prepare(direct_url, "first@example.com");
+        migrate(direct_url);
         let sink = Arc::new(SmtpSink::start().await);
         let services = replicas(database_url, &sink, 1).await;
         let front = Front::new(&services[0].url, &sink);
@@ -64,7 +64,7 @@ impl Group {
                 format!("{person}@new.example"),
             ]
             .map(|email| email.to_lowercase());
-            prepare(direct_url, &homes[0]);
+            add(direct_url, &homes[0]);
             people.push(Person::sign_in(&front, homes).await);
         }
         Self {
@@ -102,7 +102,7 @@ impl Group {
 
 /// The same key for all, and nothing else that they share but the database.
 async fn replicas(database_url: &str, sink: &SmtpSink, count: usize) -> Vec<Service> {
-    prepare(database_url, "first@example.com");
+    migrate(database_url);
     let key = readdress::keys::generate().expect("random");
     let more = [("READDRESS_SECRET_KEYS", key.as_str())];
     let mut services = Vec::new();
