@@ -73,7 +73,7 @@ story! {
             let wanted = format!("new{round}@new.example");
             app.confirm(&confirm, PASSWORD, &wanted).await.ok(202);
             let activate = app.mail_to(&wanted).token("email-activation");
-            app.smtp.fault(Fault::Slow(std::time::Duration::from_millis(1000)));
+            app.smtp.fault(Fault::Slow(std::time::Duration::from_secs(1)));
             let (answer, ()) = tokio::join!(app.activate(&activate), async {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
                 match meanwhile {
