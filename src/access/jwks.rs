@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use serde_json::Value;
+use tracing::{Instrument, Span};
 
 use super::fetch::{Document, FetchError};
 use super::verification_key::VerificationKey;
@@ -172,7 +173,7 @@ impl Jwks {
             Ok(fetching) if self.0.is_due() => {
                 let (inner, trace) = (Arc::clone(&self.0), Trace::current());
                 // Goes on if its caller does not: the next one finds the result.
-                let fetch = tokio::spawn(async move {
+                let fetch = async move {
                     let fetched = match trace {
                         Some(trace) => trace.scope(inner.fetch()).await,
                         None => inner.fetch().await,
@@ -181,7 +182,8 @@ impl Jwks {
                         tracing::error!(error = chain(&error), "host keys unavailable");
                     }
                     drop(fetching);
-                });
+                };
+                let fetch = tokio::spawn(fetch.instrument(Span::current()));
                 let _ = deadline.bound(fetch).await;
             }
             Err(_) if wait_for_others => {

@@ -118,7 +118,14 @@ impl Front {
         let parents = request.headers().get_all(TRACEPARENT).iter();
         let trace = Trace::of(parents.map(HeaderValue::as_bytes), id);
         let path = request.uri().path().to_owned();
-        let operation = operation(&path);
+        let origin = self.cors.allowed(&request);
+        let is_preflight = origin.is_some() && cors::is_preflight(&request);
+        // A browser's question is no step, and would make every outage look half as bad.
+        let operation = if is_preflight {
+            PREFLIGHT
+        } else {
+            operation(&path)
+        };
         let span = tracing::info_span!(
             "request",
             operation,
@@ -129,11 +136,7 @@ impl Front {
             kid = Empty
         );
         telemetry::join(&span, &trace);
-        let origin = self.cors.allowed(&request);
-        let is_preflight = origin.is_some() && cors::is_preflight(&request);
-        // A browser's question is no step, and would make every outage look half as bad.
-        let counted_as = if is_preflight { PREFLIGHT } else { operation };
-        let counted = self.metrics.request(counted_as);
+        let counted = self.metrics.request(operation);
         let answered = async {
             if is_preflight {
                 return (cors::answer_preflight(), OK);
