@@ -20,21 +20,11 @@ const PAUSE: Duration = Duration::from_millis(3);
 /// Request, confirm, and both addresses at the end.
 const MAILS: usize = 4;
 
-/// The sum of some samples of processor time, in milliseconds.
-#[derive(Default)]
-struct Spent(f64);
-
-impl Spent {
-    fn mean(&self) -> f64 {
-        self.0 / f64::from(FLOWS)
-    }
-}
-
 pub async fn run(service: &Service, front: &Front, person: &mut Person) {
     let raw = Raw::new();
     person.change(front).await;
     settle(front).await;
-    let (mut flow, mut verified, mut reused) = Default::default();
+    let (mut flow, mut verified, mut reused) = (0.0, 0.0, 0.0);
     let mut took = Vec::new();
     let mut memory = vec![Block::default(); raw.params.block_count()];
     for _ in 0..FLOWS {
@@ -42,11 +32,11 @@ pub async fn run(service: &Service, front: &Front, person: &mut Person) {
         person.change(front).await;
         took.push(began.elapsed().as_secs_f64() * 1e3);
         settle(front).await;
-        add(&mut flow, service.cpu_ms() - before);
-        add(&mut verified, raw.twice(|| raw.verify()).await);
-        add(&mut reused, raw.twice(|| raw.verify_in(&mut memory)).await);
+        flow += service.cpu_ms() - before;
+        verified += raw.twice(|| raw.verify()).await;
+        reused += raw.twice(|| raw.verify_in(&mut memory)).await;
     }
-    let (flow, verified, reused) = (flow.mean(), verified.mean(), reused.mean());
+    let [flow, verified, reused] = [flow, verified, reused].map(|spent| spent / f64::from(FLOWS));
     println!(
         "two raw verifications {verified:>8.2} ms CPU (m=19456 t=2 p=1; {reused:.2} in memory that is used again)"
     );
@@ -57,10 +47,6 @@ pub async fn run(service: &Service, front: &Front, person: &mut Person) {
         at(&mut took, 50),
         at(&mut took, 99)
     );
-}
-
-fn add(spent: &mut Spent, milliseconds: f64) {
-    spent.0 += milliseconds;
 }
 
 /// Until the last mail is there, and what comes after it: the log, the connections put back.

@@ -1,8 +1,8 @@
 //! Traces over OTLP (protobuf in HTTP), in a build with the feature `otel`, to where
 //! `OTEL_EXPORTER_OTLP_ENDPOINT` says; without that variable nothing is sent.
 //!
-//! One span a request, of the kind `server` and with the name of its operation, with what the flow says of itself as its events: the same fields as in the
-//! log, and so nothing secret. It has the ids that the log and `traceparent` have, and, if it was
+//! One span a request, of the kind `server` and with the name of its operation, with what the flow
+//! says of itself as its events: the same fields as in the log, and so nothing secret. It has the ids that the log and `traceparent` have, and, if it was
 //! refused, the `code`; what is our fault is an error (OpenTelemetry's conventions for HTTP servers).
 //! Whether it is recorded is the caller's decision, or that of `OTEL_TRACES_SAMPLER`.
 

@@ -19,6 +19,15 @@ async fn deployed() -> Deployment {
     deployment
 }
 
+/// A link that activates.
+async fn confirmed(deployment: &Deployment, server: &Running) -> String {
+    let access = sign_in(server, ANN).await;
+    request(server, &access).await.ok(202);
+    let confirm = deployment.await_link("new-email", ANN).await;
+    show(server, "confirm", &confirm, NEW).await.ok(202);
+    deployment.await_link("email-activation", NEW).await
+}
+
 /// The answer, as whoever asked with that header got it.
 async fn ask_with(server: &Running, header: &str) -> Answer {
     let request = server.http.get(format!("{}/metrics", server.url));
@@ -291,11 +300,7 @@ async fn the_limit_of_an_account_is_counted_where_its_row_keeps_it() {
 async fn a_step_whose_caller_has_gone_is_counted_all_the_same() {
     let deployment = deployed().await;
     let server = deployment.shell.start("serve").await;
-    let access = sign_in(&server, ANN).await;
-    request(&server, &access).await.ok(202);
-    let confirm = deployment.await_link("new-email", ANN).await;
-    show(&server, "confirm", &confirm, NEW).await.ok(202);
-    let activate = deployment.await_link("email-activation", NEW).await;
+    let activate = confirmed(&deployment, &server).await;
     deployment
         .sink
         .fault(Fault::Slow(Duration::from_millis(300)));
@@ -328,11 +333,7 @@ async fn activate_impatiently(server: &Running, token: &str) {
 async fn a_step_that_fails_when_its_caller_has_gone_is_counted_and_logged_with_its_reason() {
     let deployment = deployed().await;
     let server = deployment.shell.start("serve").await;
-    let access = sign_in(&server, ANN).await;
-    request(&server, &access).await.ok(202);
-    let confirm = deployment.await_link("new-email", ANN).await;
-    show(&server, "confirm", &confirm, NEW).await.ok(202);
-    let activate = deployment.await_link("email-activation", NEW).await;
+    let activate = confirmed(&deployment, &server).await;
     deployment.sink.fault(Fault::Slow(Duration::from_secs(2)));
     activate_impatiently(&server, &activate).await;
     let rename = async |from: &str, to: &str| {
